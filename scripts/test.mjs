@@ -1,0 +1,115 @@
+// `npm test`: everything, in one word. Plain JavaScript for any Node from 18 on.
+// All stages run even when one fails; the last line counts, the exit code tells.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from './build.mjs';
+import { childEnvironment, install, pinnedNode, root } from './install.mjs';
+import { prepareSystem } from './system.mjs';
+
+const reports = join(root, '.cache/test');
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
+
+/** Runs one stage; whatever goes wrong in it is told at once and makes the run fail, without ending it. */
+function stage(name, work) {
+  const start = Date.now();
+  console.log(`\n── ${name}`);
+  try {
+    work();
+    console.log(`── ${name}: ok, ${seconds(start)}`);
+  } catch (error) {
+    failures.push(name);
+    console.error(`── ${name}: failed, ${seconds(start)}: ${error.message}`);
+  }
+}
+
+const seconds = (start) => `${((Date.now() - start) / 1000).toFixed(1)} s`;
+
+function run(script, args, environment) {
+  const result = spawnSync(pinnedNode(), [join(root, script), ...args], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (result.error) throw result.error;
+  return result;
+}
+
+function expectSuccess(result, what) {
+  if (result.status !== 0)
+    throw new Error(`${what} ended with ${result.signal ?? `exit code ${result.status}`}`);
+}
+
+/** Runs one of vitest's projects and adds its counts; a file that cannot be loaded counts as one failure. */
+function vitest(project, environment) {
+  const report = join(reports, `${project}.json`);
+  rmSync(report, { force: true });
+  const args = [
+    'run',
+    '--project',
+    project,
+    '--passWithNoTests',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
+  const result = run('node_modules/vitest/vitest.mjs', args, environment);
+  if (existsSync(report)) {
+    const told = JSON.parse(readFileSync(report, 'utf8'));
+    counts.passed += told.numPassedTests;
+    counts.failed += told.numFailedTests;
+    counts.skipped += told.numPendingTests + told.numTodoTests;
+    for (const file of told.testResults)
+      if (file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'))
+        counts.failed++;
+  } else {
+    counts.failed++;
+  }
+  expectSuccess(result, `the ${project} tests`);
+}
+
+const start = Date.now();
+let environment;
+try {
+  install();
+  mkdirSync(reports, { recursive: true });
+  environment = childEnvironment();
+} catch (error) {
+  console.error(`npm test: ${error.message}`);
+  console.log('Tests: 0 passed, 1 failed, 0 skipped');
+  process.exit(1);
+}
+
+stage('build', () => {
+  build('wasm');
+  build('site');
+});
+stage('machine', () => {
+  const system = prepareSystem();
+  environment = system.environment;
+  console.log(`Adapter: ${system.adapter}. Browser: ${system.chromium}.`);
+});
+stage('types', () =>
+  expectSuccess(
+    run('node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json'], environment),
+    'tsc',
+  ),
+);
+stage('lint and format', () =>
+  expectSuccess(
+    run('node_modules/@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '.'], environment),
+    'biome',
+  ),
+);
+stage('unit tests', () => vitest('unit', environment));
+stage('kernel tests', () => vitest('gpu', environment));
+stage('browser tests', () => vitest('page', environment));
+
+console.log(
+  `\n${failures.length ? `Failed: ${failures.join(', ')}.` : 'All stages passed.'} ${Math.round((Date.now() - start) / 1000)} s.`,
+);
+// A stage without tests of its own, such as the type check, counts when it fails.
+if (failures.length > 0 && counts.failed === 0) counts.failed = failures.length;
+console.log(`Tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+process.exit(failures.length ? 1 : 0);
