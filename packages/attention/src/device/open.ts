@@ -1,0 +1,44 @@
+import { ArgumentError, DeviceError } from '../errors.ts';
+import type { Device, DeviceKind, Tier } from './device.ts';
+
+export interface OpenOptions {
+  /** Forces a WebGPU tier; default: the best that the adapter has. */
+  tier?: Tier;
+  /** WASM threads; default: the processor's, where shared memory is allowed, else 1. */
+  threads?: number;
+  /** Dawn features to enable, in Node only (unsafe toggles change results' cost, not their meaning). */
+  dawnFeatures?: readonly string[];
+}
+
+const kinds = ['reference', 'wasm', 'webgpu'] as const;
+
+/**
+ * Opens a device. `auto` takes WebGPU where there is an adapter, else WASM.
+ * Close it when done; results of attend() and friends live on it.
+ * @throws ArgumentError for an unknown kind or tier; DeviceError, saying what is missing, where the machine has no such device
+ */
+export async function openDevice(kind: DeviceKind | 'auto' = 'auto', options: OpenOptions = {}): Promise<Device> {
+  switch (kind) {
+    case 'reference': {
+      const { ReferenceDevice } = await import('./reference.ts');
+      return new ReferenceDevice();
+    }
+    case 'wasm': {
+      const { openWasm } = await import('./wasm.ts');
+      return openWasm(options);
+    }
+    case 'webgpu': {
+      const { openWebGPU } = await import('./webgpu.ts');
+      return openWebGPU(options);
+    }
+    case 'auto':
+      try {
+        return await openDevice('webgpu', options);
+      } catch (error) {
+        if (!(error instanceof DeviceError)) throw error;
+        return openDevice('wasm', options);
+      }
+    default:
+      throw new ArgumentError('openDevice', 'kind', kind, `${kinds.join(', ')} or auto`);
+  }
+}

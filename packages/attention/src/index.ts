@@ -1,0 +1,35 @@
+export type { Device, DeviceKind, Kernels, Memory, Tier } from './device/device.ts';
+export { type OpenOptions, openDevice } from './device/open.ts';
+export { ArgumentError, DeviceError, throwIfAborted } from './errors.ts';
+export { type HostPlan, resolvePlan } from './host-plan.ts';
+export {
+  BoolExpression,
+  constantInt,
+  FloatExpression,
+  IntExpression,
+  type MaskFunction,
+  type Positions,
+  type ScoreFunction,
+  table,
+  type TableHandle,
+} from './mods/expression.ts';
+export {
+  type BlockLayout,
+  blockListPlan,
+  densePlan,
+  FULL_BLOCK,
+  type KeyRule,
+  type ListedBlock,
+  NO_TOKEN,
+  type Plan,
+  queryBlocks,
+  selectedPlan,
+} from './plan.ts';
+export type { SelectedBlocks } from './select/request.ts';
+export { blockMean, blockScores, topK } from './select/select.ts';
+export { type AttendOptions, attend, checkAttend } from './softmax/attend.ts';
+export { type AttentionCost, type AttentionRow, attentionCost, attentionRows } from './softmax/inspect.ts';
+export { mergeAttention } from './softmax/merge.ts';
+export { attendGradientsReference } from './softmax/reference.ts';
+export type { AttendRequest, AttendResult } from './softmax/request.ts';
+export { bytesPerElement, type DType, type NumberArray, type Shape, sizeOf, type Tensor } from './tensor.ts';

@@ -1,0 +1,36 @@
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+/** Bits of the half-precision number nearest to `value` (ties to even). */
+export function toHalfBits(value: number): number {
+  float[0] = value;
+  const x = bits[0];
+  const sign = (x >>> 16) & 0x8000;
+  const magnitude = x & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00; // NaN
+  if (magnitude >= 0x47800000) return sign | 0x7c00; // 65536 and above, infinities
+  if (magnitude < 0x38800000) {
+    // below 2^-14: subnormal halves are multiples of 2^-24
+    const scaled = Math.abs(float[0]) * 2 ** 24;
+    const whole = Math.floor(scaled);
+    const rest = scaled - whole;
+    return sign | (whole + (rest > 0.5 || (rest === 0.5 && whole % 2 === 1) ? 1 : 0));
+  }
+  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
+  return sign | ((rounded - 0x38000000) >>> 13);
+}
+
+/** Value of half-precision bits. */
+export function fromHalfBits(half: number): number {
+  const exponent = (half >>> 10) & 31;
+  const fraction = half & 0x3ff;
+  const sign = half & 0x8000 ? -1 : 1;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** The value that half precision keeps of a number. */
+export function roundToHalf(value: number): number {
+  return fromHalfBits(toHalfBits(value));
+}

@@ -1,0 +1,165 @@
+import { ArgumentError } from './errors.ts';
+import type { BoolExpression, MaskFunction } from './mods/expression.ts';
+import type { Tensor } from './tensor.ts';
+
+/** Stands in an order where a slot holds no token (padding). */
+export const NO_TOKEN = 0xffffffff;
+/** Bit of a block-list entry: every pair of this block is kept, so the fine mask is skipped. */
+export const FULL_BLOCK = 0x80000000;
+
+/** Static data from the host, or the result of a selection that never left the device. */
+export type Indices = Uint32Array | Tensor;
+
+/**
+ * How tokens are laid out in blocks. Slot s belongs to block floor(s / block) and holds token order[s]
+ * (or s itself without an order). NO_TOKEN marks padding slots. The last block may be short.
+ */
+export interface BlockLayout {
+  slots: number;
+  block: number;
+  order?: Uint32Array; // [slots]
+}
+
+export type KeyRule =
+  /** Every key, in token order. */
+  | { kind: 'all' }
+  /** A run of key slots per query block. */
+  | {
+      kind: 'ranges';
+      layout: BlockLayout; // only slots and order are read
+      ranges: Indices; // u32 [lists, queryBlocks, 2]: first slot, number of slots
+    }
+  /** A list of key blocks per query block; blocks are layout.block slots each. */
+  | {
+      kind: 'blocks';
+      layout: BlockLayout;
+      rows: Indices; // u32 [lists, queryBlocks, 2]: first entry in `blocks`, number of entries
+      blocks: Indices; // u32: block index, or'ed with FULL_BLOCK where no pair is masked
+    }
+  /**
+   * A box of a 1-D, 2-D or 3-D grid per query block: keys at origin + step * t, t row-major in the extent.
+   * Coordinates outside the grid are skipped, or are zero keys with zero values that still take part (`zero`).
+   */
+  | {
+      kind: 'boxes';
+      grid: readonly [number, number, number]; // leading axes 1 where the grid has fewer
+      step: readonly [number, number, number];
+      boxes: Int32Array; // [queryBlocks, 6]: origin of three axes, extent of three axes
+      outside: 'skip' | 'zero';
+    };
+
+/**
+ * Which keys each group of queries sees: queryRow, keyRow and keyCount as data, keep as an expression.
+ * The same lists serve all batches and heads unless `listBatches`, `listHeads` say otherwise.
+ */
+export interface Plan {
+  /** For people: shown in labs and errors. */
+  name: string;
+  queryTokens: number;
+  keyTokens: number;
+  queries: BlockLayout;
+  keys: KeyRule;
+  /** Fine mask on original positions; skipped for blocks marked FULL_BLOCK. */
+  keep?: MaskFunction;
+  /** 1, or the batch size. */
+  listBatches: number;
+  /** 1, or a divisor of the number of query heads: neighbouring heads share a list. */
+  listHeads: number;
+}
+
+export function queryBlocks(plan: Plan): number {
+  return Math.ceil(plan.queries.slots / plan.queries.block);
+}
+
+/** Everything sees everything. */
+export function densePlan(queryTokens: number, keyTokens: number): Plan {
+  return {
+    name: 'dense',
+    queryTokens,
+    keyTokens,
+    queries: { slots: queryTokens, block: Math.max(queryTokens, 1) },
+    keys: { kind: 'all' },
+    listBatches: 1,
+    listHeads: 1,
+  };
+}
+
+/** Entry of a host-built block list. */
+export interface ListedBlock {
+  block: number;
+  full?: boolean;
+}
+
+/**
+ * A plan from one key-block list per query block, built on the host.
+ * @param lists lists[queryBlock] = key blocks in the order they are visited; no block twice
+ * @throws ArgumentError if a list names a block out of range or twice, or the number of lists is wrong
+ */
+export function blockListPlan(spec: {
+  name: string;
+  queryTokens: number;
+  keyTokens: number;
+  queries: BlockLayout;
+  keys: BlockLayout;
+  lists: readonly (readonly ListedBlock[])[];
+  keep?: MaskFunction;
+}): Plan {
+  const rowCount = Math.ceil(spec.queries.slots / spec.queries.block);
+  const keyBlocks = Math.ceil(spec.keys.slots / spec.keys.block);
+  if (spec.lists.length !== rowCount) {
+    throw new ArgumentError('blockListPlan', 'lists', `${spec.lists.length} lists`, `${rowCount}, one per query block`);
+  }
+  let entries = 0;
+  for (const list of spec.lists) entries += list.length;
+  const rows = new Uint32Array(rowCount * 2);
+  const blocks = new Uint32Array(Math.max(entries, 1));
+  const seen = new Int32Array(keyBlocks).fill(-1);
+  let cursor = 0;
+  spec.lists.forEach((list, row) => {
+    rows[2 * row] = cursor;
+    rows[2 * row + 1] = list.length;
+    for (const { block, full } of list) {
+      if (!Number.isInteger(block) || block < 0 || block >= keyBlocks) {
+        throw new ArgumentError('blockListPlan', `lists[${row}]`, `block ${block}`, `0 to ${keyBlocks - 1}`);
+      }
+      if (seen[block] === row) throw new ArgumentError('blockListPlan', `lists[${row}]`, `block ${block} twice`, 'each block once');
+      seen[block] = row;
+      blocks[cursor++] = full ? (block | FULL_BLOCK) >>> 0 : block;
+    }
+  });
+  return {
+    name: spec.name,
+    queryTokens: spec.queryTokens,
+    keyTokens: spec.keyTokens,
+    queries: spec.queries,
+    keys: { kind: 'blocks', layout: spec.keys, rows, blocks },
+    keep: spec.keep,
+    listBatches: 1,
+    listHeads: 1,
+  };
+}
+
+/** A plan whose block lists a selection made on the device (topK). */
+export function selectedPlan(spec: {
+  name: string;
+  queryTokens: number;
+  keyTokens: number;
+  queries: BlockLayout;
+  keys: BlockLayout;
+  selected: { rows: Tensor; blocks: Tensor; listBatches: number; listHeads: number };
+  keep?: MaskFunction;
+}): Plan {
+  const { rows, blocks, listBatches, listHeads } = spec.selected;
+  return {
+    name: spec.name,
+    queryTokens: spec.queryTokens,
+    keyTokens: spec.keyTokens,
+    queries: spec.queries,
+    keys: { kind: 'blocks', layout: spec.keys, rows, blocks },
+    keep: spec.keep,
+    listBatches,
+    listHeads,
+  };
+}
+
+export type { BoolExpression };

@@ -1,0 +1,40 @@
+import type { Traced } from '../mods/expression.ts';
+import type { Plan } from '../plan.ts';
+import type { DType, Tensor } from '../tensor.ts';
+
+/** A checked call of attend(): every shape agrees, every option is resolved. What a backend's kernel receives. */
+export interface AttendRequest {
+  query: Tensor; // [batch, heads, queryTokens, headDim]
+  key: Tensor; // [batch, keyHeads, keyTokens, headDim]
+  value: Tensor; // [batch, keyHeads, keyTokens, valueDim]
+  batch: number;
+  heads: number;
+  keyHeads: number; // divides heads; query head h reads key head floor(h / (heads / keyHeads))
+  queryTokens: number;
+  keyTokens: number;
+  headDim: number;
+  valueDim: number;
+  scale: number;
+  plan: Plan;
+  /** keep only key <= query + causalOffset; undefined: not causal. Already part of `mask`: given so that loops can stop early. */
+  causalOffset: number | undefined;
+  /** plan.keep, causal and options.mask in one; undefined: nothing is masked. */
+  mask: Traced | undefined;
+  /** Blocks marked FULL_BLOCK skip the mask. False where attend() adds causal or a mask that the plan's marks do not know of. */
+  honourFullBlocks: boolean;
+  score: Traced | undefined;
+  /** output = scale * attention + add, at the end of the kernel. */
+  epilogue: { scale: number | Tensor /* [batch, heads, queryTokens] */; add: Tensor | undefined /* like output */ } | undefined;
+  outputDType: DType;
+  signal: AbortSignal | undefined;
+}
+
+export interface AttendResult {
+  output: Tensor; // [batch, heads, queryTokens, valueDim]
+  logSumExp: Tensor; // [batch, heads, queryTokens], natural log, before the epilogue
+}
+
+export interface MergeRequest {
+  parts: readonly AttendResult[]; // at least one; equal shapes
+  signal: AbortSignal | undefined;
+}

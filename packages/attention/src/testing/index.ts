@@ -1,0 +1,1 @@
+export { expectClose, numbers, randomArray, randomNumbers, type Tolerance, tolerances } from './close.ts';
