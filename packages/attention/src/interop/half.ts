@@ -34,3 +34,23 @@ export function fromHalfBits(half: number): number {
 export function roundToHalf(value: number): number {
   return fromHalfBits(toHalfBits(value));
 }
+
+/** Bits of every number of `values`. */
+export function toHalves(values: ArrayLike<number>): Uint16Array {
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) halves[i] = toHalfBits(values[i]);
+  return halves;
+}
+
+let table: Float32Array | undefined;
+
+/** The numbers that the bits stand for, by a table: files and tensors have millions. */
+export function fromHalves(halves: Uint16Array): Float32Array {
+  if (!table) {
+    table = new Float32Array(65536);
+    for (let i = 0; i < 65536; i++) table[i] = fromHalfBits(i);
+  }
+  const values = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) values[i] = table[halves[i]];
+  return values;
+}
