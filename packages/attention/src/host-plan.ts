@@ -14,7 +14,11 @@ export interface HostPlan {
    * Calls `visit(keySlot, token, full)` for each key of the query block, in order. token is -1 for a zero key;
    * skipped keys (padding, outside) are not reported.
    */
-  forEachKey(list: number, block: number, visit: (keySlot: number, token: number, full: boolean) => void): void;
+  forEachKey(
+    list: number,
+    block: number,
+    visit: (keySlot: number, token: number, full: boolean) => void,
+  ): void;
 }
 
 /** Reads device lists back (selections) and makes the plan walkable on the host. */

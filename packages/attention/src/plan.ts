@@ -107,7 +107,12 @@ export function blockListPlan(spec: {
   const rowCount = Math.ceil(spec.queries.slots / spec.queries.block);
   const keyBlocks = Math.ceil(spec.keys.slots / spec.keys.block);
   if (spec.lists.length !== rowCount) {
-    throw new ArgumentError('blockListPlan', 'lists', `${spec.lists.length} lists`, `${rowCount}, one per query block`);
+    throw new ArgumentError(
+      'blockListPlan',
+      'lists',
+      `${spec.lists.length} lists`,
+      `${rowCount}, one per query block`,
+    );
   }
   let entries = 0;
   for (const list of spec.lists) entries += list.length;
@@ -122,7 +127,8 @@ export function blockListPlan(spec: {
       if (!Number.isInteger(block) || block < 0 || block >= keyBlocks) {
         throw new ArgumentError('blockListPlan', `lists[${row}]`, `block ${block}`, `0 to ${keyBlocks - 1}`);
       }
-      if (seen[block] === row) throw new ArgumentError('blockListPlan', `lists[${row}]`, `block ${block} twice`, 'each block once');
+      if (seen[block] === row)
+        throw new ArgumentError('blockListPlan', `lists[${row}]`, `block ${block} twice`, 'each block once');
       seen[block] = row;
       blocks[cursor++] = full ? (block | FULL_BLOCK) >>> 0 : block;
     }

@@ -41,6 +41,11 @@ export function checkShape(where: string, shape: Shape, elements?: number): void
     throw new ArgumentError(where, 'shape', `[${shape.join(', ')}]`, 'integers of at least 0');
   }
   if (elements !== undefined && sizeOf(shape) !== elements) {
-    throw new ArgumentError(where, 'data', `${elements} numbers`, `${sizeOf(shape)}, the product of shape [${shape.join(', ')}]`);
+    throw new ArgumentError(
+      where,
+      'data',
+      `${elements} numbers`,
+      `${sizeOf(shape)}, the product of shape [${shape.join(', ')}]`,
+    );
   }
 }

@@ -1,6 +1,6 @@
-import type { DType, NumberArray, Shape, Tensor } from '../tensor.ts';
-import type { AttendRequest, AttendResult, MergeRequest } from '../softmax/request.ts';
 import type { BlockMeanRequest, BlockScoresRequest, SelectedBlocks, TopKRequest } from '../select/request.ts';
+import type { AttendRequest, AttendResult, MergeRequest } from '../softmax/request.ts';
+import type { DType, NumberArray, Shape, Tensor } from '../tensor.ts';
 
 export type DeviceKind = 'reference' | 'wasm' | 'webgpu';
 

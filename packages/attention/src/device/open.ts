@@ -17,7 +17,10 @@ const kinds = ['reference', 'wasm', 'webgpu'] as const;
  * Close it when done; results of attend() and friends live on it.
  * @throws ArgumentError for an unknown kind or tier; DeviceError, saying what is missing, where the machine has no such device
  */
-export async function openDevice(kind: DeviceKind | 'auto' = 'auto', options: OpenOptions = {}): Promise<Device> {
+export async function openDevice(
+  kind: DeviceKind | 'auto' = 'auto',
+  options: OpenOptions = {},
+): Promise<Device> {
   switch (kind) {
     case 'reference': {
       const { ReferenceDevice } = await import('./reference.ts');

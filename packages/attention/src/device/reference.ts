@@ -1,9 +1,9 @@
 import { DeviceError } from '../errors.ts';
+import { roundToHalf } from '../interop/half.ts';
 import { blockMeanReference, blockScoresReference, topKReference } from '../select/reference.ts';
 import { mergeReference } from '../softmax/merge-reference.ts';
 import { attendReference } from '../softmax/reference.ts';
 import { checkShape, type DType, type NumberArray, type Shape, type Tensor } from '../tensor.ts';
-import { roundToHalf } from '../interop/half.ts';
 import type { Device, Kernels } from './device.ts';
 
 class HostTensor implements Tensor {
@@ -22,7 +22,8 @@ class HostTensor implements Tensor {
   }
 
   async read(): Promise<NumberArray> {
-    if (this.disposed) throw new DeviceError('the tensor is disposed', { needs: 'a live tensor', has: 'a disposed one' });
+    if (this.disposed)
+      throw new DeviceError('the tensor is disposed', { needs: 'a live tensor', has: 'a disposed one' });
     return this.storage.slice();
   }
 
@@ -50,7 +51,10 @@ export class ReferenceDevice implements Device {
     });
     this.kernels = {
       attend: async (request) =>
-        attention([request.batch, request.heads, request.queryTokens, request.valueDim], await attendReference(request)),
+        attention(
+          [request.batch, request.heads, request.queryTokens, request.valueDim],
+          await attendReference(request),
+        ),
       merge: async ({ parts }) => attention(parts[0].output.shape, await mergeReference(parts)),
       blockMean: async (request) => {
         const { data, shape } = await blockMeanReference(request);
@@ -72,13 +76,20 @@ export class ReferenceDevice implements Device {
     };
   }
 
-  tensor(data: ArrayLike<number>, shape: Shape, dtype: DType = data instanceof Uint32Array ? 'u32' : 'f64'): Tensor {
+  tensor(
+    data: ArrayLike<number>,
+    shape: Shape,
+    dtype: DType = data instanceof Uint32Array ? 'u32' : 'f64',
+  ): Tensor {
     checkShape('tensor', shape, data.length);
     const storage =
-      dtype === 'u32' ? Uint32Array.from(data)
-      : dtype === 'f16' ? Float64Array.from(data, roundToHalf)
-      : dtype === 'f32' ? Float64Array.from(data, Math.fround)
-      : Float64Array.from(data);
+      dtype === 'u32'
+        ? Uint32Array.from(data)
+        : dtype === 'f16'
+          ? Float64Array.from(data, roundToHalf)
+          : dtype === 'f32'
+            ? Float64Array.from(data, Math.fround)
+            : Float64Array.from(data);
     return new HostTensor(this, storage, shape, dtype);
   }
 
@@ -94,4 +105,3 @@ export class ReferenceDevice implements Device {
   async finish(): Promise<void> {}
   async close(): Promise<void> {}
 }
-

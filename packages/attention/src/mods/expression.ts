@@ -11,11 +11,36 @@ export type ExpressionType = 'i32' | 'f32' | 'bool';
 export type InputName = 'batch' | 'head' | 'query' | 'key' | 'querySlot' | 'keySlot' | 'score';
 
 export type BinaryOperation =
-  | 'add' | 'sub' | 'mul' | 'div' | 'mod' | 'min' | 'max'
-  | 'bitAnd' | 'bitOr' | 'shiftLeft' | 'shiftRight'
-  | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
-  | 'and' | 'or';
-export type UnaryOperation = 'neg' | 'abs' | 'not' | 'exp' | 'log' | 'sqrt' | 'tanh' | 'floor' | 'toFloat' | 'toInt';
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'mod'
+  | 'min'
+  | 'max'
+  | 'bitAnd'
+  | 'bitOr'
+  | 'shiftLeft'
+  | 'shiftRight'
+  | 'eq'
+  | 'ne'
+  | 'lt'
+  | 'le'
+  | 'gt'
+  | 'ge'
+  | 'and'
+  | 'or';
+export type UnaryOperation =
+  | 'neg'
+  | 'abs'
+  | 'not'
+  | 'exp'
+  | 'log'
+  | 'sqrt'
+  | 'tanh'
+  | 'floor'
+  | 'toFloat'
+  | 'toInt';
 
 /** A tensor or host array that an expression reads. */
 export interface Table {
@@ -27,9 +52,26 @@ export interface Table {
 export type Node =
   | { readonly kind: 'input'; readonly type: ExpressionType; readonly name: InputName }
   | { readonly kind: 'constant'; readonly type: ExpressionType; readonly value: number }
-  | { readonly kind: 'unary'; readonly type: ExpressionType; readonly operation: UnaryOperation; readonly a: Node }
-  | { readonly kind: 'binary'; readonly type: ExpressionType; readonly operation: BinaryOperation; readonly a: Node; readonly b: Node }
-  | { readonly kind: 'select'; readonly type: ExpressionType; readonly condition: Node; readonly a: Node; readonly b: Node }
+  | {
+      readonly kind: 'unary';
+      readonly type: ExpressionType;
+      readonly operation: UnaryOperation;
+      readonly a: Node;
+    }
+  | {
+      readonly kind: 'binary';
+      readonly type: ExpressionType;
+      readonly operation: BinaryOperation;
+      readonly a: Node;
+      readonly b: Node;
+    }
+  | {
+      readonly kind: 'select';
+      readonly type: ExpressionType;
+      readonly condition: Node;
+      readonly a: Node;
+      readonly b: Node;
+    }
   /** Element `index` of table number `table` (row-major, already flattened); out-of-range indices read the nearest end. */
   | { readonly kind: 'read'; readonly type: ExpressionType; readonly table: number; readonly index: Node };
 
@@ -62,7 +104,13 @@ export class BoolExpression extends Expression {
   }
   /** `this ? a : b` on floats. */
   select(a: FloatLike, b: FloatLike): FloatExpression {
-    return new FloatExpression({ kind: 'select', type: 'f32', condition: this.node, a: float(a), b: float(b) });
+    return new FloatExpression({
+      kind: 'select',
+      type: 'f32',
+      condition: this.node,
+      a: float(a),
+      b: float(b),
+    });
   }
   /** `this ? a : b` on integers. */
   selectInt(a: IntLike, b: IntLike): IntExpression {
@@ -72,29 +120,71 @@ export class BoolExpression extends Expression {
 
 export class IntExpression extends Expression {
   declare private readonly brand: 'i32';
-  add(b: IntLike): IntExpression { return this.with('add', b); }
-  sub(b: IntLike): IntExpression { return this.with('sub', b); }
-  mul(b: IntLike): IntExpression { return this.with('mul', b); }
+  add(b: IntLike): IntExpression {
+    return this.with('add', b);
+  }
+  sub(b: IntLike): IntExpression {
+    return this.with('sub', b);
+  }
+  mul(b: IntLike): IntExpression {
+    return this.with('mul', b);
+  }
   /** Truncates towards zero. */
-  div(b: IntLike): IntExpression { return this.with('div', b); }
+  div(b: IntLike): IntExpression {
+    return this.with('div', b);
+  }
   /** Sign of the dividend. */
-  mod(b: IntLike): IntExpression { return this.with('mod', b); }
-  min(b: IntLike): IntExpression { return this.with('min', b); }
-  max(b: IntLike): IntExpression { return this.with('max', b); }
-  bitAnd(b: IntLike): IntExpression { return this.with('bitAnd', b); }
-  bitOr(b: IntLike): IntExpression { return this.with('bitOr', b); }
-  shiftLeft(b: IntLike): IntExpression { return this.with('shiftLeft', b); }
-  shiftRight(b: IntLike): IntExpression { return this.with('shiftRight', b); }
-  clamp(low: IntLike, high: IntLike): IntExpression { return this.max(low).min(high); }
-  neg(): IntExpression { return new IntExpression({ kind: 'unary', type: 'i32', operation: 'neg', a: this.node }); }
-  abs(): IntExpression { return new IntExpression({ kind: 'unary', type: 'i32', operation: 'abs', a: this.node }); }
-  toFloat(): FloatExpression { return new FloatExpression({ kind: 'unary', type: 'f32', operation: 'toFloat', a: this.node }); }
-  eq(b: IntLike): BoolExpression { return this.compare('eq', b); }
-  ne(b: IntLike): BoolExpression { return this.compare('ne', b); }
-  lt(b: IntLike): BoolExpression { return this.compare('lt', b); }
-  le(b: IntLike): BoolExpression { return this.compare('le', b); }
-  gt(b: IntLike): BoolExpression { return this.compare('gt', b); }
-  ge(b: IntLike): BoolExpression { return this.compare('ge', b); }
+  mod(b: IntLike): IntExpression {
+    return this.with('mod', b);
+  }
+  min(b: IntLike): IntExpression {
+    return this.with('min', b);
+  }
+  max(b: IntLike): IntExpression {
+    return this.with('max', b);
+  }
+  bitAnd(b: IntLike): IntExpression {
+    return this.with('bitAnd', b);
+  }
+  bitOr(b: IntLike): IntExpression {
+    return this.with('bitOr', b);
+  }
+  shiftLeft(b: IntLike): IntExpression {
+    return this.with('shiftLeft', b);
+  }
+  shiftRight(b: IntLike): IntExpression {
+    return this.with('shiftRight', b);
+  }
+  clamp(low: IntLike, high: IntLike): IntExpression {
+    return this.max(low).min(high);
+  }
+  neg(): IntExpression {
+    return new IntExpression({ kind: 'unary', type: 'i32', operation: 'neg', a: this.node });
+  }
+  abs(): IntExpression {
+    return new IntExpression({ kind: 'unary', type: 'i32', operation: 'abs', a: this.node });
+  }
+  toFloat(): FloatExpression {
+    return new FloatExpression({ kind: 'unary', type: 'f32', operation: 'toFloat', a: this.node });
+  }
+  eq(b: IntLike): BoolExpression {
+    return this.compare('eq', b);
+  }
+  ne(b: IntLike): BoolExpression {
+    return this.compare('ne', b);
+  }
+  lt(b: IntLike): BoolExpression {
+    return this.compare('lt', b);
+  }
+  le(b: IntLike): BoolExpression {
+    return this.compare('le', b);
+  }
+  gt(b: IntLike): BoolExpression {
+    return this.compare('gt', b);
+  }
+  ge(b: IntLike): BoolExpression {
+    return this.compare('ge', b);
+  }
   private with(operation: BinaryOperation, b: IntLike): IntExpression {
     return new IntExpression(binary(operation, 'i32', this.node, int(b)));
   }
@@ -105,25 +195,61 @@ export class IntExpression extends Expression {
 
 export class FloatExpression extends Expression {
   declare private readonly brand: 'f32';
-  add(b: FloatLike): FloatExpression { return this.with('add', b); }
-  sub(b: FloatLike): FloatExpression { return this.with('sub', b); }
-  mul(b: FloatLike): FloatExpression { return this.with('mul', b); }
-  div(b: FloatLike): FloatExpression { return this.with('div', b); }
-  min(b: FloatLike): FloatExpression { return this.with('min', b); }
-  max(b: FloatLike): FloatExpression { return this.with('max', b); }
-  neg(): FloatExpression { return this.unary('neg'); }
-  abs(): FloatExpression { return this.unary('abs'); }
-  exp(): FloatExpression { return this.unary('exp'); }
-  log(): FloatExpression { return this.unary('log'); }
-  sqrt(): FloatExpression { return this.unary('sqrt'); }
-  tanh(): FloatExpression { return this.unary('tanh'); }
-  floor(): FloatExpression { return this.unary('floor'); }
+  add(b: FloatLike): FloatExpression {
+    return this.with('add', b);
+  }
+  sub(b: FloatLike): FloatExpression {
+    return this.with('sub', b);
+  }
+  mul(b: FloatLike): FloatExpression {
+    return this.with('mul', b);
+  }
+  div(b: FloatLike): FloatExpression {
+    return this.with('div', b);
+  }
+  min(b: FloatLike): FloatExpression {
+    return this.with('min', b);
+  }
+  max(b: FloatLike): FloatExpression {
+    return this.with('max', b);
+  }
+  neg(): FloatExpression {
+    return this.unary('neg');
+  }
+  abs(): FloatExpression {
+    return this.unary('abs');
+  }
+  exp(): FloatExpression {
+    return this.unary('exp');
+  }
+  log(): FloatExpression {
+    return this.unary('log');
+  }
+  sqrt(): FloatExpression {
+    return this.unary('sqrt');
+  }
+  tanh(): FloatExpression {
+    return this.unary('tanh');
+  }
+  floor(): FloatExpression {
+    return this.unary('floor');
+  }
   /** Truncates towards zero. */
-  toInt(): IntExpression { return new IntExpression({ kind: 'unary', type: 'i32', operation: 'toInt', a: this.node }); }
-  lt(b: FloatLike): BoolExpression { return this.compare('lt', b); }
-  le(b: FloatLike): BoolExpression { return this.compare('le', b); }
-  gt(b: FloatLike): BoolExpression { return this.compare('gt', b); }
-  ge(b: FloatLike): BoolExpression { return this.compare('ge', b); }
+  toInt(): IntExpression {
+    return new IntExpression({ kind: 'unary', type: 'i32', operation: 'toInt', a: this.node });
+  }
+  lt(b: FloatLike): BoolExpression {
+    return this.compare('lt', b);
+  }
+  le(b: FloatLike): BoolExpression {
+    return this.compare('le', b);
+  }
+  gt(b: FloatLike): BoolExpression {
+    return this.compare('gt', b);
+  }
+  ge(b: FloatLike): BoolExpression {
+    return this.compare('ge', b);
+  }
   private with(operation: BinaryOperation, b: FloatLike): FloatExpression {
     return new FloatExpression(binary(operation, 'f32', this.node, float(b)));
   }
@@ -167,7 +293,12 @@ export function table(data: Float32Array | Int32Array | Tensor, shape: readonly 
   const type = data instanceof Int32Array ? 'i32' : 'f32';
   const size = shape.reduce((product, length) => product * length, 1);
   if ('length' in data && data.length !== size) {
-    throw new ArgumentError('table', 'data', `${data.length} numbers`, `${size}, the product of shape [${shape.join(', ')}]`);
+    throw new ArgumentError(
+      'table',
+      'data',
+      `${data.length} numbers`,
+      `${size}, the product of shape [${shape.join(', ')}]`,
+    );
   }
   return { table: { shape, type, data } };
 }
@@ -176,7 +307,8 @@ export function table(data: Float32Array | Int32Array | Tensor, shape: readonly 
 export function traceMask(mask: MaskFunction): Traced {
   const tables: Table[] = [];
   const result = mask(positions(tables));
-  if (!(result instanceof BoolExpression)) throw new ArgumentError('mask', 'result', typeof result, 'a boolean expression such as key.le(query)');
+  if (!(result instanceof BoolExpression))
+    throw new ArgumentError('mask', 'result', typeof result, 'a boolean expression such as key.le(query)');
   return { node: result.node, tables };
 }
 
@@ -184,7 +316,8 @@ export function traceMask(mask: MaskFunction): Traced {
 export function traceScore(score: ScoreFunction): Traced {
   const tables: Table[] = [];
   const result = score({ ...positions(tables), score: new FloatExpression(input('score')) });
-  if (!(result instanceof FloatExpression)) throw new ArgumentError('score', 'result', typeof result, 'a float expression such as score.add(1)');
+  if (!(result instanceof FloatExpression))
+    throw new ArgumentError('score', 'result', typeof result, 'a float expression such as score.add(1)');
   return { node: result.node, tables };
 }
 
@@ -197,7 +330,12 @@ function positions(tables: Table[]): Positions {
   const node = (handle: TableHandle, index: IntLike[]): Node => {
     const { table } = handle;
     if (index.length !== table.shape.length) {
-      throw new ArgumentError('read', 'index', `${index.length} indices`, `${table.shape.length}, one per axis of the table`);
+      throw new ArgumentError(
+        'read',
+        'index',
+        `${index.length} indices`,
+        `${table.shape.length}, one per axis of the table`,
+      );
     }
     let flat = index.length === 0 ? int(0) : int(index[0]);
     for (let axis = 1; axis < index.length; axis++) {
@@ -215,11 +353,13 @@ function positions(tables: Table[]): Positions {
     querySlot: new IntExpression(input('querySlot')),
     keySlot: new IntExpression(input('keySlot')),
     read: (handle, ...index) => {
-      if (handle.table.type !== 'f32') throw new ArgumentError('read', 'table', 'an integer table', 'a float table (use readInt)');
+      if (handle.table.type !== 'f32')
+        throw new ArgumentError('read', 'table', 'an integer table', 'a float table (use readInt)');
       return new FloatExpression(node(handle, index));
     },
     readInt: (handle, ...index) => {
-      if (handle.table.type !== 'i32') throw new ArgumentError('readInt', 'table', 'a float table', 'an integer table (use read)');
+      if (handle.table.type !== 'i32')
+        throw new ArgumentError('readInt', 'table', 'a float table', 'an integer table (use read)');
       return new IntExpression(node(handle, index));
     },
   };
@@ -243,6 +383,7 @@ function int(value: IntLike): Node {
 
 function float(value: FloatLike): Node {
   if (value instanceof FloatExpression) return value.node;
-  if (typeof value !== 'number' || Number.isNaN(value)) throw new ArgumentError('expression', 'float', value, 'a number');
+  if (typeof value !== 'number' || Number.isNaN(value))
+    throw new ArgumentError('expression', 'float', value, 'a number');
   return { kind: 'constant', type: 'f32', value };
 }

@@ -11,7 +11,11 @@ export async function blockMeanReference({ input, layout }: BlockMeanRequest) {
     for (let block = 0; block < blocks; block++) {
       const out = (bh * blocks + block) * headDim;
       let count = 0;
-      for (let slot = block * layout.block; slot < Math.min((block + 1) * layout.block, layout.slots); slot++) {
+      for (
+        let slot = block * layout.block;
+        slot < Math.min((block + 1) * layout.block, layout.slots);
+        slot++
+      ) {
         const token = layout.order ? layout.order[slot] : slot;
         if (token === NO_TOKEN) continue;
         count++;
@@ -36,7 +40,8 @@ export async function blockScoresReference({ query, key, scale, heads: mode }: B
       for (let i = 0; i < rows; i++) {
         for (let j = 0; j < columns; j++) {
           let dot = 0;
-          for (let d = 0; d < headDim; d++) dot += q[((b * heads + h) * rows + i) * headDim + d] * k[(keyHead * columns + j) * headDim + d];
+          for (let d = 0; d < headDim; d++)
+            dot += q[((b * heads + h) * rows + i) * headDim + d] * k[(keyHead * columns + j) * headDim + d];
           scores[((b * outHeads + (mode === 'sum' ? 0 : h)) * rows + i) * columns + j] += scale * dot;
         }
       }

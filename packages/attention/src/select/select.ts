@@ -12,9 +12,15 @@ import type { SelectedBlocks } from './request.ts';
  */
 export async function blockMean(input: Tensor, layout: BlockLayout): Promise<Tensor> {
   checkFourAxes('blockMean', 'input', input);
-  if (!Number.isInteger(layout.block) || layout.block < 1) throw new ArgumentError('blockMean', 'layout.block', layout.block, 'an integer of at least 1');
+  if (!Number.isInteger(layout.block) || layout.block < 1)
+    throw new ArgumentError('blockMean', 'layout.block', layout.block, 'an integer of at least 1');
   if (!layout.order && layout.slots > input.shape[2]) {
-    throw new ArgumentError('blockMean', 'layout.slots', layout.slots, `at most the ${input.shape[2]} tokens of input, or an order`);
+    throw new ArgumentError(
+      'blockMean',
+      'layout.slots',
+      layout.slots,
+      `at most the ${input.shape[2]} tokens of input, or an order`,
+    );
   }
   return input.device.kernels.blockMean({ input, layout });
 }
@@ -26,12 +32,25 @@ export async function blockMean(input: Tensor, layout: BlockLayout): Promise<Ten
  * @returns f32 [batch, heads, queryBlocks, keyBlocks]; heads is 1 with `sum`
  * @throws ArgumentError if shapes do not fit
  */
-export async function blockScores(query: Tensor, key: Tensor, options: { scale?: number; heads?: 'each' | 'sum' } = {}): Promise<Tensor> {
+export async function blockScores(
+  query: Tensor,
+  key: Tensor,
+  options: { scale?: number; heads?: 'each' | 'sum' } = {},
+): Promise<Tensor> {
   checkFourAxes('blockScores', 'query', query);
   checkFourAxes('blockScores', 'key', key);
   const { scale = 1, heads = 'each' } = options;
-  if (key.shape[0] !== query.shape[0] || key.shape[3] !== query.shape[3] || query.shape[1] % key.shape[1] !== 0) {
-    throw new ArgumentError('blockScores', 'key', `of shape [${key.shape.join(', ')}]`, `batch and headDim of the query [${query.shape.join(', ')}], and heads that divide its heads`);
+  if (
+    key.shape[0] !== query.shape[0] ||
+    key.shape[3] !== query.shape[3] ||
+    query.shape[1] % key.shape[1] !== 0
+  ) {
+    throw new ArgumentError(
+      'blockScores',
+      'key',
+      `of shape [${key.shape.join(', ')}]`,
+      `batch and headDim of the query [${query.shape.join(', ')}], and heads that divide its heads`,
+    );
   }
   return query.device.kernels.blockScores({ query, key, scale, heads });
 }
@@ -43,16 +62,27 @@ export async function blockScores(query: Tensor, key: Tensor, options: { scale?:
  * @returns block lists on the device, entries ascending; ready for selectedPlan()
  * @throws ArgumentError if k is not an integer from 1 to keyBlocks, or forceOwn is asked for without a square table
  */
-export async function topK(scores: Tensor, options: { k: number; causal?: boolean; forceOwn?: boolean }): Promise<SelectedBlocks> {
+export async function topK(
+  scores: Tensor,
+  options: { k: number; causal?: boolean; forceOwn?: boolean },
+): Promise<SelectedBlocks> {
   checkFourAxes('topK', 'scores', scores);
   const { k, causal = false, forceOwn = false } = options;
   const [, , rows, columns] = scores.shape;
-  if (!Number.isInteger(k) || k < 1 || k > columns) throw new ArgumentError('topK', 'k', k, `an integer from 1 to the ${columns} key blocks`);
-  if ((forceOwn || causal) && rows !== columns) throw new ArgumentError('topK', 'scores', `of ${rows} x ${columns} blocks`, 'a square table with causal or forceOwn');
+  if (!Number.isInteger(k) || k < 1 || k > columns)
+    throw new ArgumentError('topK', 'k', k, `an integer from 1 to the ${columns} key blocks`);
+  if ((forceOwn || causal) && rows !== columns)
+    throw new ArgumentError(
+      'topK',
+      'scores',
+      `of ${rows} x ${columns} blocks`,
+      'a square table with causal or forceOwn',
+    );
   return scores.device.kernels.topK({ scores, k, causal, forceOwn });
 }
 
 function checkFourAxes(where: string, name: string, tensor: Tensor): void {
-  if (tensor.shape.length !== 4) throw new ArgumentError(where, name, `of shape [${tensor.shape.join(', ')}]`, 'four axes');
+  if (tensor.shape.length !== 4)
+    throw new ArgumentError(where, name, `of shape [${tensor.shape.join(', ')}]`, 'four axes');
   if (tensor.disposed) throw new ArgumentError(where, name, 'a disposed tensor', 'a live tensor');
 }

@@ -35,24 +35,41 @@ export interface AttendOptions {
  *
  * Online softmax over key tiles after Dao et al. 2022 (FlashAttention); nothing of size queryTokens x keyTokens exists.
  */
-export async function attend(query: Tensor, key: Tensor, value: Tensor, options: AttendOptions = {}): Promise<AttendResult> {
+export async function attend(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttendOptions = {},
+): Promise<AttendResult> {
   const request = checkAttend(query, key, value, options);
   throwIfAborted(options.signal);
   return query.device.kernels.attend(request);
 }
 
 /** The checks of attend(), for callers that want a request without running it. */
-export function checkAttend(query: Tensor, key: Tensor, value: Tensor, options: AttendOptions): AttendRequest {
+export function checkAttend(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttendOptions,
+): AttendRequest {
   const where = 'attend';
   const tensors = { query, key, value };
   for (const [name, tensor] of Object.entries(tensors)) {
     if (tensor.disposed) throw new ArgumentError(where, name, 'a disposed tensor', 'a live tensor');
     if (tensor.shape.length !== 4) {
-      throw new ArgumentError(where, name, `of shape [${tensor.shape.join(', ')}]`, '[batch, heads, tokens, headDim]');
+      throw new ArgumentError(
+        where,
+        name,
+        `of shape [${tensor.shape.join(', ')}]`,
+        '[batch, heads, tokens, headDim]',
+      );
     }
     if (tensor.dtype === 'u32') throw new ArgumentError(where, name, 'of dtype u32', 'f32 or f16');
-    if (tensor.device !== query.device) throw new ArgumentError(where, name, 'on another device', 'the device of query');
-    if (tensor.dtype !== query.dtype) throw new ArgumentError(where, name, `of dtype ${tensor.dtype}`, `${query.dtype}, as query`);
+    if (tensor.device !== query.device)
+      throw new ArgumentError(where, name, 'on another device', 'the device of query');
+    if (tensor.dtype !== query.dtype)
+      throw new ArgumentError(where, name, `of dtype ${tensor.dtype}`, `${query.dtype}, as query`);
   }
   const [batch, heads, queryTokens, headDim] = query.shape;
   const [, keyHeads, keyTokens] = key.shape;
@@ -60,13 +77,20 @@ export function checkAttend(query: Tensor, key: Tensor, value: Tensor, options: 
   const shapeOf = (tensor: Tensor) => `of shape [${tensor.shape.join(', ')}]`;
   if (headDim < 1) throw new ArgumentError(where, 'query', shapeOf(query), 'a headDim of at least 1');
   if (valueDim < 1) throw new ArgumentError(where, 'value', shapeOf(value), 'a last axis of at least 1');
-  if (key.shape[0] !== batch) throw new ArgumentError(where, 'key', shapeOf(key), `a batch of ${batch}, as query`);
-  if (key.shape[3] !== headDim) throw new ArgumentError(where, 'key', shapeOf(key), `a headDim of ${headDim}, as query`);
+  if (key.shape[0] !== batch)
+    throw new ArgumentError(where, 'key', shapeOf(key), `a batch of ${batch}, as query`);
+  if (key.shape[3] !== headDim)
+    throw new ArgumentError(where, 'key', shapeOf(key), `a headDim of ${headDim}, as query`);
   if (keyHeads < 1 ? heads > 0 : heads % keyHeads !== 0) {
     throw new ArgumentError(where, 'key', shapeOf(key), `heads that divide the query's ${heads}`);
   }
   if (!sameShape(value.shape.slice(0, 3), key.shape.slice(0, 3))) {
-    throw new ArgumentError(where, 'value', shapeOf(value), `[${batch}, ${keyHeads}, ${keyTokens}, valueDim], as key`);
+    throw new ArgumentError(
+      where,
+      'value',
+      shapeOf(value),
+      `[${batch}, ${keyHeads}, ${keyTokens}, valueDim], as key`,
+    );
   }
   const scale = options.scale ?? headDim ** -0.5;
   if (!Number.isFinite(scale)) throw new ArgumentError(where, 'scale', scale, 'a finite number');
@@ -77,7 +101,19 @@ export function checkAttend(query: Tensor, key: Tensor, value: Tensor, options: 
   const outputDType = options.outputDType ?? query.dtype;
   if (outputDType === 'u32') throw new ArgumentError(where, 'outputDType', outputDType, 'f32 or f16');
   return {
-    query, key, value, batch, heads, keyHeads, queryTokens, keyTokens, headDim, valueDim, scale, plan, causalOffset,
+    query,
+    key,
+    value,
+    batch,
+    heads,
+    keyHeads,
+    queryTokens,
+    keyTokens,
+    headDim,
+    valueDim,
+    scale,
+    plan,
+    causalOffset,
     mask: mask && traceMask(mask),
     honourFullBlocks: causalOffset === undefined && options.mask === undefined,
     score: options.score && traceScore(options.score),
@@ -87,29 +123,47 @@ export function checkAttend(query: Tensor, key: Tensor, value: Tensor, options: 
   };
 }
 
-function checkPlan(plan: Plan, shape: { batch: number; heads: number; queryTokens: number; keyTokens: number }): void {
+function checkPlan(
+  plan: Plan,
+  shape: { batch: number; heads: number; queryTokens: number; keyTokens: number },
+): void {
   const where = 'attend';
   if (plan.queryTokens !== shape.queryTokens || plan.keyTokens !== shape.keyTokens) {
-    throw new ArgumentError(where, 'plan', `made for ${plan.queryTokens} queries and ${plan.keyTokens} keys`,
-      `${shape.queryTokens} queries and ${shape.keyTokens} keys, as the tensors`);
+    throw new ArgumentError(
+      where,
+      'plan',
+      `made for ${plan.queryTokens} queries and ${plan.keyTokens} keys`,
+      `${shape.queryTokens} queries and ${shape.keyTokens} keys, as the tensors`,
+    );
   }
   if (plan.listBatches !== 1 && plan.listBatches !== shape.batch) {
     throw new ArgumentError(where, 'plan.listBatches', plan.listBatches, `1 or the batch, ${shape.batch}`);
   }
   if (plan.listHeads < 1 || (shape.heads > 0 && shape.heads % plan.listHeads !== 0)) {
-    throw new ArgumentError(where, 'plan.listHeads', plan.listHeads, `a divisor of the ${shape.heads} query heads`);
+    throw new ArgumentError(
+      where,
+      'plan.listHeads',
+      plan.listHeads,
+      `a divisor of the ${shape.heads} query heads`,
+    );
   }
   const layouts = [['queries', plan.queries] as const];
-  if (plan.keys.kind === 'blocks' || plan.keys.kind === 'ranges') layouts.push(['keys', plan.keys.layout] as never);
+  if (plan.keys.kind === 'blocks' || plan.keys.kind === 'ranges')
+    layouts.push(['keys', plan.keys.layout] as never);
   for (const [name, layout] of layouts) {
-    if (!Number.isInteger(layout.block) || layout.block < 1) throw new ArgumentError(where, `plan.${name}.block`, layout.block, 'an integer of at least 1');
+    if (!Number.isInteger(layout.block) || layout.block < 1)
+      throw new ArgumentError(where, `plan.${name}.block`, layout.block, 'an integer of at least 1');
     if (layout.order && layout.order.length !== layout.slots) {
       throw new ArgumentError(where, `plan.${name}.order`, `${layout.order.length} slots`, `${layout.slots}`);
     }
   }
 }
 
-function combine(keep: MaskFunction | undefined, causalOffset: number | undefined, mask: MaskFunction | undefined): MaskFunction | undefined {
+function combine(
+  keep: MaskFunction | undefined,
+  causalOffset: number | undefined,
+  mask: MaskFunction | undefined,
+): MaskFunction | undefined {
   const causal: MaskFunction | undefined =
     causalOffset === undefined ? undefined : ({ query, key }) => key.le(query.add(causalOffset));
   const parts = [keep, causal, mask].filter((part) => part !== undefined);
@@ -117,16 +171,31 @@ function combine(keep: MaskFunction | undefined, causalOffset: number | undefine
   return (at) => parts.slice(1).reduce((all, part) => all.and(part(at)), parts[0](at));
 }
 
-function checkEpilogue(epilogue: AttendOptions['epilogue'], query: Tensor, outputShape: readonly number[]): AttendRequest['epilogue'] {
+function checkEpilogue(
+  epilogue: AttendOptions['epilogue'],
+  query: Tensor,
+  outputShape: readonly number[],
+): AttendRequest['epilogue'] {
   if (!epilogue) return undefined;
   const { scale = 1, add } = epilogue;
   if (typeof scale === 'number') {
-    if (!Number.isFinite(scale)) throw new ArgumentError('attend', 'epilogue.scale', scale, 'a finite number or a tensor');
+    if (!Number.isFinite(scale))
+      throw new ArgumentError('attend', 'epilogue.scale', scale, 'a finite number or a tensor');
   } else if (!sameShape(scale.shape, outputShape.slice(0, 3)) || scale.device !== query.device) {
-    throw new ArgumentError('attend', 'epilogue.scale', `of shape [${scale.shape.join(', ')}]`, `[${outputShape.slice(0, 3).join(', ')}] on the query's device`);
+    throw new ArgumentError(
+      'attend',
+      'epilogue.scale',
+      `of shape [${scale.shape.join(', ')}]`,
+      `[${outputShape.slice(0, 3).join(', ')}] on the query's device`,
+    );
   }
   if (add && (!sameShape(add.shape, outputShape) || add.device !== query.device)) {
-    throw new ArgumentError('attend', 'epilogue.add', `of shape [${add.shape.join(', ')}]`, `[${outputShape.join(', ')}] on the query's device`);
+    throw new ArgumentError(
+      'attend',
+      'epilogue.add',
+      `of shape [${add.shape.join(', ')}]`,
+      `[${outputShape.join(', ')}] on the query's device`,
+    );
   }
   return { scale, add };
 }

@@ -26,10 +26,16 @@ export async function attentionRows(query: Tensor, key: Tensor, value: Tensor, o
   }
   return (at: { batch?: number; head?: number; query: number }): AttentionRow => {
     const { batch: b = 0, head = 0, query: token } = at;
-    for (const [name, index, size] of [['batch', b, batch], ['head', head, heads], ['query', token, queryTokens]] as const) {
-      if (!Number.isInteger(index) || index < 0 || index >= size) throw new ArgumentError('attentionRows', name, index, `0 to ${size - 1}`);
+    for (const [name, index, size] of [
+      ['batch', b, batch],
+      ['head', head, heads],
+      ['query', token, queryTokens],
+    ] as const) {
+      if (!Number.isInteger(index) || index < 0 || index >= size)
+        throw new ArgumentError('attentionRows', name, index, `0 to ${size - 1}`);
     }
-    if (slotOf[token] < 0) return { keys: new Int32Array(), weights: new Float64Array(), logSumExp: -Infinity };
+    if (slotOf[token] < 0)
+      return { keys: new Int32Array(), weights: new Float64Array(), logSumExp: -Infinity };
     const { keys, scores } = host.row(b, head, slotOf[token]);
     const logSumExp = softmaxInPlace(scores);
     return { keys: Int32Array.from(keys), weights: Float64Array.from(scores), logSumExp };
@@ -49,7 +55,12 @@ export interface AttentionCost {
 }
 
 /** What a call costs, counted from its plan. */
-export async function attentionCost(query: Tensor, key: Tensor, value: Tensor, options: AttendOptions = {}): Promise<AttentionCost> {
+export async function attentionCost(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttendOptions = {},
+): Promise<AttentionCost> {
   const request = checkAttend(query, key, value, options);
   const { plan, batch, heads, queryTokens, keyTokens, headDim, valueDim } = request;
   const host = await resolvePlan(plan);
@@ -58,7 +69,8 @@ export async function attentionCost(query: Tensor, key: Tensor, value: Tensor, o
     for (let block = 0; block < host.queryBlocks; block++) {
       let rows = 0;
       const first = block * plan.queries.block;
-      for (let slot = first; slot < Math.min(first + plan.queries.block, plan.queries.slots); slot++) if (host.queryToken(slot) >= 0) rows++;
+      for (let slot = first; slot < Math.min(first + plan.queries.block, plan.queries.slots); slot++)
+        if (host.queryToken(slot) >= 0) rows++;
       pairs += rows * host.keyCount(list, block);
     }
   }
@@ -66,7 +78,11 @@ export async function attentionCost(query: Tensor, key: Tensor, value: Tensor, o
   const densePairs = batch * heads * queryTokens * keyTokens;
   const each = 2 * (headDim + valueDim);
   const bytes = (data: { byteLength: number } | Tensor | undefined) =>
-    data === undefined ? 0 : 'byteLength' in data ? data.byteLength : data.shape.reduce((size, length) => size * length, 4);
+    data === undefined
+      ? 0
+      : 'byteLength' in data
+        ? data.byteLength
+        : data.shape.reduce((size, length) => size * length, 4);
   const { keys } = plan;
   const planBytes =
     bytes(plan.queries.order) +

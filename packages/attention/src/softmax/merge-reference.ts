@@ -17,7 +17,9 @@ export async function mergeReference(parts: readonly AttendResult[]) {
     logSumExp[row] = maximum + Math.log(total);
     parts.forEach((_, i) => {
       const weight = Math.exp(sums[i][row] - logSumExp[row]);
-      if (weight > 0) for (let d = 0; d < valueDim; d++) output[row * valueDim + d] += weight * outputs[i][row * valueDim + d];
+      if (weight > 0)
+        for (let d = 0; d < valueDim; d++)
+          output[row * valueDim + d] += weight * outputs[i][row * valueDim + d];
     });
   }
   return { output, logSumExp };

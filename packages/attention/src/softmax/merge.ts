@@ -9,14 +9,27 @@ import type { AttendResult } from './request.ts';
  * @param parts outputs [batch, heads, tokens, valueDim] with logSumExp [batch, heads, tokens], made without an epilogue
  * @throws ArgumentError if there are no parts, or shapes or devices differ
  */
-export async function mergeAttention(parts: readonly AttendResult[], options: { signal?: AbortSignal } = {}): Promise<AttendResult> {
-  if (parts.length === 0) throw new ArgumentError('mergeAttention', 'parts', 'empty', 'at least one result of attend()');
+export async function mergeAttention(
+  parts: readonly AttendResult[],
+  options: { signal?: AbortSignal } = {},
+): Promise<AttendResult> {
+  if (parts.length === 0)
+    throw new ArgumentError('mergeAttention', 'parts', 'empty', 'at least one result of attend()');
   const [first] = parts;
   parts.forEach((part, i) => {
-    if (!sameShape(part.output.shape, first.output.shape) || !sameShape(part.logSumExp.shape, first.output.shape.slice(0, 3))) {
-      throw new ArgumentError('mergeAttention', `parts[${i}]`, `of shape [${part.output.shape.join(', ')}]`, `[${first.output.shape.join(', ')}], as parts[0]`);
+    if (
+      !sameShape(part.output.shape, first.output.shape) ||
+      !sameShape(part.logSumExp.shape, first.output.shape.slice(0, 3))
+    ) {
+      throw new ArgumentError(
+        'mergeAttention',
+        `parts[${i}]`,
+        `of shape [${part.output.shape.join(', ')}]`,
+        `[${first.output.shape.join(', ')}], as parts[0]`,
+      );
     }
-    if (part.output.device !== first.output.device) throw new ArgumentError('mergeAttention', `parts[${i}]`, 'on another device', 'the device of parts[0]');
+    if (part.output.device !== first.output.device)
+      throw new ArgumentError('mergeAttention', `parts[${i}]`, 'on another device', 'the device of parts[0]');
   });
   return first.output.device.kernels.merge({ parts, signal: options.signal });
 }

@@ -18,7 +18,10 @@ export interface HostAttention {
 /** Copies a request to the host and compiles its expressions. */
 export async function onHost(request: AttendRequest): Promise<HostAttention> {
   const [plan, query, key, value] = await Promise.all([
-    resolvePlan(request.plan), request.query.read(), request.key.read(), request.value.read(),
+    resolvePlan(request.plan),
+    request.query.read(),
+    request.key.read(),
+    request.value.read(),
   ]);
   const mask = request.mask && (await compile(request.mask));
   const score = request.score && (await compile(request.score));
@@ -68,7 +71,9 @@ export function softmaxInPlace(scores: number[]): number {
 }
 
 /** Attention by plain loops in float64: the meaning that every tier must agree with. */
-export async function attendReference(request: AttendRequest): Promise<{ output: Float64Array; logSumExp: Float64Array }> {
+export async function attendReference(
+  request: AttendRequest,
+): Promise<{ output: Float64Array; logSumExp: Float64Array }> {
   const host = await onHost(request);
   const { batch, heads, keyHeads, queryTokens, keyTokens, valueDim, epilogue } = request;
   const output = new Float64Array(batch * heads * queryTokens * valueDim);
@@ -84,7 +89,8 @@ export async function attendReference(request: AttendRequest): Promise<{ output:
         logSumExp[row] = softmaxInPlace(scores);
         for (let p = 0; p < keys.length; p++) {
           if (keys[p] < 0 || scores[p] === 0) continue;
-          for (let d = 0; d < valueDim; d++) output[row * valueDim + d] += scores[p] * host.value[(valueHead + keys[p]) * valueDim + d];
+          for (let d = 0; d < valueDim; d++)
+            output[row * valueDim + d] += scores[p] * host.value[(valueHead + keys[p]) * valueDim + d];
         }
       }
     }
@@ -93,7 +99,9 @@ export async function attendReference(request: AttendRequest): Promise<{ output:
     const scale = typeof epilogue.scale === 'number' ? undefined : await epilogue.scale.read();
     const add = await epilogue.add?.read();
     for (let i = 0; i < output.length; i++) {
-      output[i] = (scale ? scale[Math.floor(i / valueDim)] : (epilogue.scale as number)) * output[i] + (add ? add[i] : 0);
+      output[i] =
+        (scale ? scale[Math.floor(i / valueDim)] : (epilogue.scale as number)) * output[i] +
+        (add ? add[i] : 0);
     }
   }
   return { output, logSumExp };
@@ -127,7 +135,9 @@ export async function attendGradientsReference(
         const row = (b * heads + h) * queryTokens + token;
         const weightGradients = keys.map((key) => {
           let sum = 0;
-          if (key >= 0) for (let d = 0; d < valueDim; d++) sum += outputGradient[row * valueDim + d] * host.value[(keyHead + key) * valueDim + d];
+          if (key >= 0)
+            for (let d = 0; d < valueDim; d++)
+              sum += outputGradient[row * valueDim + d] * host.value[(keyHead + key) * valueDim + d];
           return sum;
         });
         const mean = weights.reduce((sum, weight, p) => sum + weight * weightGradients[p], 0);
@@ -135,10 +145,13 @@ export async function attendGradientsReference(
           const scoreGradient = weights[p] * (weightGradients[p] - mean);
           visit?.(b, h, token, key, scoreGradient);
           if (key < 0) return;
-          for (let d = 0; d < valueDim; d++) gradient.value[(keyHead + key) * valueDim + d] += weights[p] * outputGradient[row * valueDim + d];
+          for (let d = 0; d < valueDim; d++)
+            gradient.value[(keyHead + key) * valueDim + d] += weights[p] * outputGradient[row * valueDim + d];
           for (let d = 0; d < headDim; d++) {
-            gradient.query[row * headDim + d] += scale * scoreGradient * host.key[(keyHead + key) * headDim + d];
-            gradient.key[(keyHead + key) * headDim + d] += scale * scoreGradient * host.query[row * headDim + d];
+            gradient.query[row * headDim + d] +=
+              scale * scoreGradient * host.key[(keyHead + key) * headDim + d];
+            gradient.key[(keyHead + key) * headDim + d] +=
+              scale * scoreGradient * host.query[row * headDim + d];
           }
         });
       }
@@ -148,6 +161,8 @@ export async function attendGradientsReference(
 }
 
 async function compile(traced: Traced) {
-  const tables = await Promise.all(traced.tables.map(async ({ data }) => ('read' in data ? await data.read() : data)));
+  const tables = await Promise.all(
+    traced.tables.map(async ({ data }) => ('read' in data ? await data.read() : data)),
+  );
   return compileToJs(traced, tables);
 }

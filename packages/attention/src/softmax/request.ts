@@ -24,7 +24,9 @@ export interface AttendRequest {
   honourFullBlocks: boolean;
   score: Traced | undefined;
   /** output = scale * attention + add, at the end of the kernel. */
-  epilogue: { scale: number | Tensor /* [batch, heads, queryTokens] */; add: Tensor | undefined /* like output */ } | undefined;
+  epilogue:
+    | { scale: number | Tensor /* [batch, heads, queryTokens] */; add: Tensor | undefined /* like output */ }
+    | undefined;
   outputDType: DType;
   signal: AbortSignal | undefined;
 }

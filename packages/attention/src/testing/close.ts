@@ -21,11 +21,17 @@ export const tolerances = {
  * Compares arrays: length, then places of NaN and infinities, then |a − e| ≤ absolute + relative |e| for each element,
  * then the ratio of root mean squares. Throws an Error that says how many differ, the worst index and both values.
  */
-export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: Tolerance, label = ''): void {
+export function expectClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: Tolerance,
+  label = '',
+): void {
   const fail = (text: string) => {
     throw new Error(`${label ? `${label}: ` : ''}${text}`);
   };
-  if (actual.length !== expected.length) fail(`${actual.length} numbers where ${expected.length} are expected`);
+  if (actual.length !== expected.length)
+    fail(`${actual.length} numbers where ${expected.length} are expected`);
   let wrong = 0;
   let worst = -1;
   let worstExcess = 0;
@@ -46,9 +52,13 @@ export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
       [worst, worstExcess] = [i, Infinity];
     }
   }
-  if (wrong > 0) fail(`${wrong} of ${expected.length} differ; worst at ${worst}: ${actual[worst]} where ${expected[worst]} is expected`);
+  if (wrong > 0)
+    fail(
+      `${wrong} of ${expected.length} differ; worst at ${worst}: ${actual[worst]} where ${expected[worst]} is expected`,
+    );
   const ratio = Math.sqrt(differenceSquares / Math.max(expectedSquares, Number.MIN_VALUE));
-  if (expectedSquares > 0 && ratio > tolerance.rms) fail(`root mean square of the difference is ${ratio} of the expected; allowed ${tolerance.rms}`);
+  if (expectedSquares > 0 && ratio > tolerance.rms)
+    fail(`root mean square of the difference is ${ratio} of the expected; allowed ${tolerance.rms}`);
 }
 
 /** Seeded numbers in (-1, 1), the same on every machine (mulberry32). */

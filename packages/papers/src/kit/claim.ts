@@ -29,7 +29,10 @@ export interface ClaimRun {
   signal: AbortSignal;
   progress(fraction: number, what: string): void;
   /** Milliseconds of each of `samples` runs of `work` on the device, after a warm-up; work must return once queued, the device is drained here. */
-  time(work: () => Promise<unknown>, options?: { samples?: number; warmUp?: number }): Promise<readonly number[]>;
+  time(
+    work: () => Promise<unknown>,
+    options?: { samples?: number; warmUp?: number },
+  ): Promise<readonly number[]>;
 }
 
 interface ClaimBase {
@@ -87,5 +90,9 @@ export interface LedgerFile {
 export function median(samples: readonly number[]): number {
   const sorted = [...samples].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length === 0 ? Number.NaN : sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return sorted.length === 0
+    ? Number.NaN
+    : sorted.length % 2
+      ? sorted[middle]
+      : (sorted[middle - 1] + sorted[middle]) / 2;
 }

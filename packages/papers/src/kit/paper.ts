@@ -77,9 +77,11 @@ export interface Paper<O = any> {
 
 /** Checks the parts of a paper that types cannot: slug form, length of the idea. */
 export function definePaper<O>(paper: Paper<O>): Paper<O> {
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(paper.slug)) throw new Error(`definePaper: slug is ${paper.slug}; allowed: kebab-case`);
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(paper.slug))
+    throw new Error(`definePaper: slug is ${paper.slug}; allowed: kebab-case`);
   const words = paper.idea.split(/\s+/).length;
-  if (words > 12) throw new Error(`definePaper: idea of ${paper.slug} has ${words} words; allowed: at most 12`);
+  if (words > 12)
+    throw new Error(`definePaper: idea of ${paper.slug} has ${words} words; allowed: at most 12`);
   return paper;
 }
 

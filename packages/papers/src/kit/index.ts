@@ -1,0 +1,23 @@
+export {
+  type Claim,
+  type ClaimRun,
+  type LedgerEntry,
+  type LedgerFile,
+  type Measurement,
+  median,
+  type Verdict,
+  type VerdictName,
+} from './claim.ts';
+export {
+  definePaper,
+  type InputKind,
+  type Inputs,
+  type Mechanism,
+  type Outputs,
+  type Paper,
+  type Reference,
+  type ReferenceInputs,
+  type ReferenceOutputs,
+  type RunContext,
+} from './paper.ts';
+export { disposeInputs, randomInputs } from './random-inputs.ts';
