@@ -188,7 +188,9 @@ cd "$target"
 status=0
 "$@" || status=$?
 if [ -n "\${OUT:-}" ]; then
-  tar -czf "$OUT/results.tgz" $(ls -d results bench/results 2>/dev/null)
+  found=()
+  for part in results bench/results; do if [ -e "$part" ]; then found+=("$part"); fi; done
+  if [ "\${#found[@]}" -gt 0 ]; then tar -czf "$OUT/results.tgz" "\${found[@]}"; fi
 fi
 exit "$status"
 `;

@@ -3,6 +3,13 @@ export { type OpenOptions, openDevice } from './device/open.ts';
 export { ArgumentError, DeviceError, throwIfAborted } from './errors.ts';
 export { type HostPlan, resolvePlan } from './host-plan.ts';
 export {
+  firstNonFinite,
+  type NamedTensor,
+  readSafetensors,
+  type SafetensorsDType,
+  writeSafetensors,
+} from './interop/safetensors.ts';
+export {
   BoolExpression,
   constantInt,
   FloatExpression,
@@ -10,8 +17,8 @@ export {
   type MaskFunction,
   type Positions,
   type ScoreFunction,
-  table,
   type TableHandle,
+  table,
 } from './mods/expression.ts';
 export {
   type BlockLayout,

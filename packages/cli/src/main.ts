@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { deviceKinds, tiers } from './choose.ts';
+import { type AttendOptions, attendFile } from './commands/attend.ts';
+import { type CheckOptions, check } from './commands/check.ts';
+import { devices } from './commands/devices.ts';
+import { list } from './commands/list.ts';
+import { type RunOptions, run } from './commands/run.ts';
+import { type ServeOptions, serve } from './commands/serve.ts';
+import { show } from './commands/show.ts';
+import { type Console, type Context, exitCodeOf, processConsole, reportError } from './console.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/**
+ * The `saccade` command.
+ * @param args what follows the command's name
+ * @returns the exit code: 0 done, 1 failed while running, 2 bad usage or bad input
+ */
+export async function main(args: readonly string[], console: Console = processConsole): Promise<number> {
+  const cancel = new AbortController();
+  const onInterrupt = () => {
+    // The second Ctrl-C does not wait for a kernel to end.
+    if (cancel.signal.aborted) process.exit(1);
+    cancel.abort();
+  };
+  const onBrokenPipe = (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onInterrupt);
+  process.stdout.on('error', onBrokenPipe);
+  const json = args.includes('--json');
+  let code = 0;
+  try {
+    const program = build(console, { console, json, signal: cancel.signal }, (result) => {
+      code = result;
+    });
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return endOfParsing(error, args, { console, json });
+    reportError({ console, json }, error);
+    return exitCodeOf(error);
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+    process.stdout.off('error', onBrokenPipe);
+  }
+}
+
+/** Help and version end parsing well; everything else is bad usage. */
+function endOfParsing(
+  error: CommanderError,
+  args: readonly string[],
+  context: Pick<Context, 'console' | 'json'>,
+): number {
+  if (error.exitCode === 0) return 0;
+  if (args.length === 0) return 2;
+  if (context.json) reportError(context, new Error(error.message.replace(/^error: /, '')));
+  return 2;
+}
+
+function build(console: Console, context: Context, ended: (code: number) => void): Command {
+  const program = new Command('saccade');
+  program
+    .description(
+      'Attention papers that run: try one on your own input, compare it with dense attention, check its claims.',
+    )
+    .version(version)
+    .configureOutput({
+      writeOut: (text) => console.out(text),
+      writeErr: (text) => {
+        if (!context.json) console.error(text);
+      },
+    })
+    .exitOverride();
+
+  const withDevice = (command: Command) =>
+    command
+      .option('--device <kind>', `where to run: ${deviceKinds.join(', ')}`, 'auto')
+      .option('--tier <tier>', `insists on a kind of kernel: ${tiers.join(', ')}`);
+  const withJson = (command: Command) => command.option('--json', 'prints only JSON');
+  const command = (usage: string, description: string) =>
+    withJson(program.command(usage).description(description));
+
+  command('list', 'lists the papers and says which of them run').action(() => list(context));
+  command('show <slug>', 'shows a paper: facts, options, claims and what is not done').action(
+    (slug: string) => show(context, slug),
+  );
+  withDevice(command('run <slug>', 'runs a mechanism beside dense attention on an image, a clip or a text'))
+    .option('--image <file>', 'a picture (JPEG, PNG, WebP, …)')
+    .option('--clip <file>', 'an animated GIF or WebP, or a folder of frames')
+    .option('--text <file>', 'a text in UTF-8')
+    .option(
+      '--grid <sizes>',
+      'tokens along each axis, such as 32x32, or 8x16x16 for a clip, or 1024 for a text',
+    )
+    .option('--options <json>', "the paper's options, see `saccade show`")
+    .option('--out <file>', 'writes q, k, v and both outputs as safetensors')
+    .action((slug: string, options: RunOptions) => run(context, slug, options));
+  withDevice(command('attend <slug>', 'runs a mechanism on the tensors q, k, v of a safetensors file'))
+    .requiredOption('--qkv <file>', 'q, k, v as [batch, heads, tokens, headDim], f32 or f16')
+    .requiredOption('--out <file>', 'where `out` and `logSumExp` are written')
+    .option('--options <json>', "the paper's options, see `saccade show`")
+    .action((slug: string, options: AttendOptions) => attendFile(context, slug, options));
+  withDevice(
+    command(
+      'check [slugs...]',
+      "runs papers' claims as experiments and writes results/<machine>/<slug>.json",
+    ),
+  )
+    .option('--all', 'all papers that run')
+    .option('--quick', 'small shapes and few samples; the result is marked as such')
+    .option('--machine <name>', 'a name for this machine instead of its GPU or processor')
+    .option('--results <folder>', 'where results go instead of results/')
+    .action(async (slugs: string[], options: CheckOptions) => ended(await check(context, slugs, options)));
+  command('devices', 'tells what this machine offers').action(() => devices(context));
+  command('serve', 'serves the site')
+    .option('--port <number>', 'port, 4173 by default')
+    .option('--host <name>', 'host, localhost by default')
+    .option('--data <folder>', 'where the database lies, ./data by default')
+    .action(async (options: ServeOptions) => ended(await serve(context, options)));
+  program.addHelpText(
+    'after',
+    `
+Exit codes: 0 done, 1 failed while running, 2 bad usage or bad input.
+
+Examples:
+  saccade list
+  saccade run fna --image photo.jpg
+  saccade attend fna --qkv in.safetensors --out out.safetensors --device reference
+  saccade check --all --quick`,
+  );
+  return program;
+}
