@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ArgumentError, type Device } from '@saccade/attention';
-import { type Paper, papers } from '@saccade/papers';
-import type { Claim, ClaimRun, LedgerEntry, LedgerFile } from '@saccade/papers/kit';
+import { papers } from '@saccade/papers';
+import type { Claim, ClaimRun, LedgerEntry, LedgerFile, Paper } from '@saccade/papers/kit';
 import { chooseDevice, chooseRunnable, type DeviceOptions } from '../choose.ts';
 import { type Context, printJson, progressLine, table } from '../console.ts';
 import { writeAtomically } from '../files.ts';
