@@ -8,6 +8,17 @@ export {
   type Verdict,
   type VerdictName,
 } from './claim.ts';
+export type { TokenInputs } from './lab/features.ts';
+export { readImageSize } from './lab/image-size.ts';
+export {
+  inputsFromClip,
+  inputsFromPixels,
+  inputsFromText,
+  MAX_PIXELS,
+  MAX_TEXT_BYTES,
+  type Pixels,
+  splitText,
+} from './lab/tokens.ts';
 export {
   definePaper,
   type InputKind,
