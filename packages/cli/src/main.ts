@@ -100,7 +100,10 @@ function build(console: Console, context: Context, ended: (code: number) => void
       'tokens along each axis, such as 32x32, or 8x16x16 for a clip, or 1024 for a text',
     )
     .option('--options <json>', "the paper's options, see `saccade show`")
-    .option('--out <file>', 'writes q, k, v and both outputs as safetensors')
+    .option(
+      '--out <file>',
+      'writes q, k, v and both outputs as safetensors, or the outputs as a picture (.png)',
+    )
     .action((slug: string, options: RunOptions) => run(context, slug, options));
   withDevice(command('attend <slug>', 'runs a mechanism on the tensors q, k, v of a safetensors file'))
     .requiredOption('--qkv <file>', 'q, k, v as [batch, heads, tokens, headDim], f32 or f16')
