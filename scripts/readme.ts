@@ -1,0 +1,101 @@
+// `npm run readme`: writes the tables of README.md that are made from the sources. A test compares them.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { catalogue, findRunnable } from '@saccade/papers';
+import type { LedgerFile, VerdictName } from '@saccade/papers/kit';
+
+const root = resolve(import.meta.dirname, '..');
+const readme = join(root, 'README.md');
+
+/** The latest full measurement of each paper, by slug. */
+function ledgers(): Map<string, LedgerFile> {
+  const found = new Map<string, LedgerFile>();
+  const results = join(root, 'results');
+  if (!existsSync(results)) return found;
+  for (const machine of readdirSync(results, { withFileTypes: true })) {
+    if (!machine.isDirectory()) continue;
+    for (const name of readdirSync(join(results, machine.name)).filter((file) => file.endsWith('.json'))) {
+      const ledger = JSON.parse(readFileSync(join(results, machine.name, name), 'utf8')) as LedgerFile;
+      const other = found.get(ledger.slug);
+      if (!ledger.quick && (!other || other.date < ledger.date)) found.set(ledger.slug, ledger);
+    }
+  }
+  return found;
+}
+
+const order: readonly VerdictName[] = [
+  'holds',
+  'holds in direction',
+  'does not hold',
+  'not checkable here',
+  'not yet measured',
+];
+
+function verdicts(ledger: LedgerFile | undefined): string {
+  if (!ledger) return 'not yet measured';
+  return order
+    .map((verdict) => [ledger.entries.filter((entry) => entry.verdict === verdict).length, verdict] as const)
+    .filter(([count]) => count > 0)
+    .map(([count, verdict]) => `${count} ${verdict}`)
+    .join(', ');
+}
+
+/** The papers that run with their verdicts, then the number of those that do not. */
+function papersTable(): string {
+  const measured = ledgers();
+  const running = catalogue.filter((paper) => findRunnable(paper.slug));
+  const rows = running
+    .sort((a, b) => a.slug.localeCompare(b.slug))
+    .map(
+      (paper) =>
+        `| [\`${paper.slug}\`](packages/papers/src/${paper.slug}/README.md) | ${paper.title} | ${paper.listedOn?.slice(0, 4) ?? 'unknown'} | ${paper.family} | ${verdicts(measured.get(paper.slug))} |`,
+    );
+  return [
+    '| paper | title | year | family | claims |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+    `${running.length} of ${catalogue.length} papers run. \`npx saccade list\` names them all.`,
+  ].join('\n');
+}
+
+/** What each folder is for; a folder that is not here, or no longer there, fails. */
+const purposes: Record<string, string> = {
+  'packages/attention': 'the engines: tensors, plans, attend(), selection, devices; knows nothing of papers',
+  'packages/papers': 'one folder a paper: facts, reference, mechanism, claims, lab, tests',
+  'packages/site': 'Daily Papers: server, embedded database, pages',
+  'packages/cli': 'the saccade command',
+  bench: 'peers side by side, and their results',
+  docs: 'pictures of this page',
+  results: 'the ledger: one JSON a machine and paper, with raw samples',
+  scripts: 'start, test, and the makers of papers, kernels, packs and this page',
+};
+
+function tree(): string {
+  const packages = readdirSync(join(root, 'packages')).map((name) => `packages/${name}`);
+  const unknown = packages.filter((path) => !purposes[path]);
+  if (unknown.length > 0) throw new Error(`readme: no purpose is written down for ${unknown.join(', ')}`);
+  const present = Object.keys(purposes).filter((path) => existsSync(join(root, path)));
+  const width = Math.max(...present.map((path) => path.length));
+  return ['```', ...present.map((path) => `${path.padEnd(width)}  ${purposes[path]}`), '```'].join('\n');
+}
+
+function replaceBetween(text: string, name: string, content: string): string {
+  const begin = `<!-- ${name}: written by npm run readme -->`;
+  const end = `<!-- end of ${name} -->`;
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`readme: README.md has lost its markers of ${name}`);
+  return `${text.slice(0, from + begin.length)}\n${content}\n${text.slice(to)}`;
+}
+
+/** README.md as it should be. */
+export function freshReadme(): string {
+  const text = readFileSync(readme, 'utf8');
+  return replaceBetween(replaceBetween(text, 'papers', papersTable()), 'tree', tree());
+}
+
+if (import.meta.main) {
+  writeFileSync(readme, freshReadme());
+  console.log('README.md is fresh');
+}
