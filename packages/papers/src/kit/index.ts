@@ -8,22 +8,16 @@ export {
   type Verdict,
   type VerdictName,
 } from './claim.ts';
-export type { TokenInputs, TokenInputs } from './lab/features.ts';
+export type { TokenInputs } from './lab/features.ts';
 export { readImageSize } from './lab/image-size.ts';
 export {
   DETAIL,
   inputsFromClip,
-  inputsFromClip,
-  inputsFromPixels,
   inputsFromPixels,
   inputsFromText,
-  inputsFromText,
   MAX_PIXELS,
-  MAX_PIXELS,
-  MAX_TEXT_BYTES,
   MAX_TEXT_BYTES,
   PICTURE_CHANNELS,
-  type Pixels,
   type Pixels,
   splitText,
 } from './lab/tokens.ts';
