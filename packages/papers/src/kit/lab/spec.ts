@@ -1,0 +1,51 @@
+import type { ComponentType } from 'react';
+import type { Paper } from '../paper.ts';
+import type { ControlHints } from './controls.ts';
+import type { Rows, RunResult } from './engine/messages.ts';
+import type { TokenInputs } from './features.ts';
+import type { Overlay } from './panes.tsx';
+import type { Pattern } from './pattern.ts';
+import type { Settings, Sizes } from './settings.ts';
+
+/** What the parts of a lab that belong to one paper can see and do. */
+export interface LabView<O> {
+  grid: readonly number[];
+  /** Parsed: what the mechanism runs with. */
+  options: O;
+  query: number;
+  head: number | 'all';
+  data: TokenInputs;
+  /** Words of a text. */
+  pieces?: readonly string[];
+  /** The plan for these options; follows a slider at once. */
+  pattern?: Pattern;
+  /** Of the last finished run; `stale` while a newer one is under way. */
+  result?: RunResult;
+  stale: boolean;
+  /** Attention of the query in the last finished run. */
+  rows?: Rows;
+  setOption(name: string, value: unknown): void;
+  selectQuery(token: number): void;
+}
+
+/** One paper's lab: everything else comes from the frame and from the paper's own options. */
+export interface LabSpec<O> {
+  paper: Paper<O>;
+  /** The first line: what the reader can find out here. */
+  question: string;
+  /** Options shown first and large: the control that matters. */
+  main: readonly string[];
+  /** Options without a control here. */
+  hidden?: readonly string[];
+  /** Whether the plan follows from the shape (`once`) or from the input (`every call`). */
+  planning: 'once' | 'every call';
+  sizes?: Partial<Sizes>;
+  /** Useful ranges for a grid, where the schema cannot know them. */
+  hints?(grid: readonly number[]): ControlHints;
+  /** Three settings worth a look. */
+  tries: readonly { label: string; settings: Partial<Settings> }[];
+  /** Drawn on the mechanism's pane. */
+  overlay?(view: LabView<O>): Overlay;
+  /** Scene and panels of the paper's own, below the panes. */
+  Panels?: ComponentType<{ view: LabView<O> }>;
+}

@@ -1,0 +1,4 @@
+import { findRunnable } from './index.ts';
+import { serveLab } from './kit/lab/engine/serve.ts';
+
+serveLab(findRunnable);
