@@ -1,1 +1,2 @@
 export { expectClose, numbers, randomArray, randomNumbers, type Tolerance, tolerances } from './close.ts';
+export { type DeviceCase, deviceCases } from './suite.ts';
