@@ -96,6 +96,8 @@ async function fromText(path: string, grid: readonly number[]): Promise<TokenInp
   } catch {
     throw new ArgumentError('saccade', '--text', `${path}, which is not UTF-8`, 'a text in UTF-8');
   }
+  if (text.trim() === '')
+    throw new ArgumentError('saccade', '--text', `${path}, which is blank`, 'a text with at least one word');
   const made = inputsFromText(text, { grid });
   if (size <= bytes.length) return made;
   const note = `The file has ${size} bytes; only its first ${MAX_TEXT_BYTES} were read.`;

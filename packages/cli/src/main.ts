@@ -95,6 +95,7 @@ function build(console: Console, context: Context, ended: (code: number) => void
     .option('--image <file>', 'a picture (JPEG, PNG, WebP, …)')
     .option('--clip <file>', 'an animated GIF or WebP, or a folder of frames')
     .option('--text <file>', 'a text in UTF-8')
+    .option('--frames <number>', 'frames side by side in a picture given as --clip')
     .option(
       '--grid <sizes>',
       'tokens along each axis, such as 32x32, or 8x16x16 for a clip, or 1024 for a text',

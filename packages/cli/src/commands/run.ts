@@ -16,19 +16,19 @@ export interface RunOptions extends DeviceOptions, InputOptions {
 export async function run(context: Context, slug: string, options: RunOptions): Promise<void> {
   const paper = chooseRunnable(slug);
   if (options.out !== undefined) await checkWritable('--out', options.out);
+  const made = await makeInputs(paper, options, options.device === 'reference');
+  if (options.out !== undefined && isPicture(options.out) && made.kind === 'text')
+    throw new ArgumentError(
+      'saccade',
+      '--out',
+      `${options.out} for a text`,
+      'a name that ends in .safetensors',
+    );
+  const { tokens } = made;
+  const parsed = chooseOptions(paper, options.options, paper.fit(tokens.grid) as Record<string, unknown>);
   const device = await chooseDevice(options);
   const say = progressLine(context);
   try {
-    const made = await makeInputs(paper, options, device.kind === 'reference');
-    if (options.out !== undefined && isPicture(options.out) && made.kind === 'text')
-      throw new ArgumentError(
-        'saccade',
-        '--out',
-        `${options.out} for a text`,
-        'a name that ends in .safetensors',
-      );
-    const { tokens } = made;
-    const parsed = chooseOptions(paper, options.options, paper.fit(tokens.grid) as Record<string, unknown>);
     const inputs = {
       query: device.tensor(tokens.query, tokens.shape, 'f32'),
       key: device.tensor(tokens.key, tokens.shape, 'f32'),
