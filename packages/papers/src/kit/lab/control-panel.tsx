@@ -115,6 +115,7 @@ function Switch(props: { label: string; help: string; on: boolean; onChange(on: 
       <input
         type="checkbox"
         role="switch"
+        aria-checked={props.on}
         checked={props.on}
         onChange={(event) => props.onChange(event.currentTarget.checked)}
       />

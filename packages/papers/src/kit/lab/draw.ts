@@ -117,22 +117,24 @@ export function drawValues(
   context.putImageData(image, 0, 0);
 }
 
-/** Colours of an overlay, from the page's own variables. */
+/** Colours of an overlay, as the page's scheme has them. */
 export interface Inks {
+  heat: string;
   accent: string;
   warn: string;
   paper: string;
   ink: string;
 }
 
+/** Read off a canvas inside the lab: lab.css sets them there. */
 export function inksOf(element: Element): Inks {
   const style = getComputedStyle(element);
-  const read = (name: string, fallback: string) => style.getPropertyValue(name).trim() || fallback;
   return {
-    accent: read('--lab-heat', '#e4572e'),
-    warn: read('--warn', '#b7791f'),
-    paper: read('--paper', '#ffffff'),
-    ink: read('--ink', '#111111'),
+    heat: style.caretColor,
+    accent: style.columnRuleColor,
+    warn: style.textDecorationColor,
+    paper: style.backgroundColor,
+    ink: style.color,
   };
 }
 
@@ -163,7 +165,7 @@ export function drawAttention(
     const weight = weights && top > 0 ? Math.sqrt(Math.min(1, weights[token] / top)) : 0;
     if (weight > 0.06) {
       context.globalAlpha = 0.85 * weight;
-      context.fillStyle = inks.accent;
+      context.fillStyle = inks.heat;
       context.fillRect(x, y, DETAIL, DETAIL);
     }
   }

@@ -24,7 +24,7 @@ export function MaskMap(props: {
     const context = canvas.current?.getContext('2d');
     if (!canvas.current || !context) return;
     const inks = inksOf(canvas.current);
-    const [seen, visited, none] = [inks.accent, inks.warn, inks.paper].map((colour) => rgb(context, colour));
+    const [seen, visited, none] = [inks.heat, inks.warn, inks.paper].map(rgb);
     const image = context.createImageData(cells, cells);
     for (let row = 0; row < cells; row++) {
       const levels = pattern.levels(Math.floor(((row + 0.5) * tokens) / cells));
@@ -65,7 +65,12 @@ export function MaskMap(props: {
 }
 
 /** Any CSS colour as RGBA bytes, by painting it. */
-function rgb(context: CanvasRenderingContext2D, colour: string): Uint8ClampedArray {
+function rgb(colour: string): Uint8ClampedArray {
+  const canvas = document.createElement('canvas');
+  canvas.width = 1;
+  canvas.height = 1;
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  if (!context) return new Uint8ClampedArray(4);
   context.fillStyle = colour;
   context.fillRect(0, 0, 1, 1);
   return context.getImageData(0, 0, 1, 1).data;

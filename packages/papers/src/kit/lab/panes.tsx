@@ -67,8 +67,12 @@ export function PicturePane(
         width={layout.canvasWidth}
         height={layout.canvasHeight}
         tabIndex={0}
-        role="application"
-        aria-label={`${title}: ${placeOf(grid, query)}. Arrow keys move the query${grid.length === 3 ? ', page keys the frame' : ''}.`}
+        role="slider"
+        aria-label={`${title}: the query. Arrow keys move it${grid.length === 3 ? ', page keys move between frames' : ''}.`}
+        aria-valuemin={0}
+        aria-valuemax={shape[2] - 1}
+        aria-valuenow={query}
+        aria-valuetext={placeOf(grid, query)}
         onPointerMove={point}
         onPointerDown={point}
         onKeyDown={(event) => moveBy(event, grid, query, onQuery)}
@@ -85,7 +89,8 @@ export function TextPane(props: PaneProps & { pieces: readonly string[] }) {
     const words = box.current?.children;
     if (!words) return;
     let top = 0;
-    if (weights) weights.forEach((weight, token) => (top = token === query ? top : Math.max(top, weight)));
+    for (let token = 0; weights && token < words.length; token++)
+      if (token !== query) top = Math.max(top, weights[token]);
     for (let token = 0; token < words.length; token++) {
       const word = words[token] as HTMLElement;
       const weight = weights && top > 0 ? Math.sqrt(Math.min(1, weights[token] / top)) : 0;
@@ -95,7 +100,7 @@ export function TextPane(props: PaneProps & { pieces: readonly string[] }) {
         token === query ? 'query' : level === SEEN ? 'seen' : level === VISITED ? 'visited' : 'unseen';
       if (word.className !== name) word.className = name;
     }
-  }, [levels, weights, query, pieces]);
+  }, [levels, weights, query]);
   useEffect(() => {
     const pane = box.current;
     const word = pane?.children[query] as HTMLElement | undefined;
@@ -109,11 +114,13 @@ export function TextPane(props: PaneProps & { pieces: readonly string[] }) {
       <figcaption>
         <strong>{title}</strong> {caption}
       </figcaption>
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for form fields, this is a text to walk through */}
       <div
         ref={box}
         className="lab-text"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: the pane scrolls and its query moves by arrow keys
         tabIndex={0}
-        role="application"
+        role="group"
         aria-label={`${title}: the word “${pieces[query]?.trim() ?? ''}”, ${placeOf(grid, query)}. Left and right arrow keys move to another word.`}
         onPointerOver={(event) => {
           const token = Number((event.target as HTMLElement).dataset.token ?? -1);

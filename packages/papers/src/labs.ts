@@ -1,0 +1,4 @@
+import type { ComponentType } from 'react';
+
+/** The live page of each paper that has one, loaded when it is opened. Mount it in the browser only. */
+export const labs: Readonly<Record<string, () => Promise<{ Lab: ComponentType }>>> = {};
