@@ -162,9 +162,9 @@ export function drawAttention(
       context.fillStyle = level === VISITED ? inks.warn : inks.paper;
       context.fillRect(x, y, DETAIL, DETAIL);
     }
-    const weight = weights && top > 0 ? Math.sqrt(Math.min(1, weights[token] / top)) : 0;
+    const weight = weights && top > 0 ? Math.min(1, weights[token] / top) ** 0.7 : 0;
     if (weight > 0.06) {
-      context.globalAlpha = 0.85 * weight;
+      context.globalAlpha = 0.75 * weight;
       context.fillStyle = inks.heat;
       context.fillRect(x, y, DETAIL, DETAIL);
     }

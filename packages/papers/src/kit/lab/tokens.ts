@@ -19,10 +19,10 @@ export const MAX_PIXELS = 100_000_000;
 export const MAX_TEXT_BYTES = 10_000_000;
 
 const pictureHeads: readonly HeadWeights[] = [
-  { bandwidth: 0.09, position: 0 },
-  { bandwidth: 0.14, position: 0.3 },
-  { bandwidth: 0.2, position: 0.9 },
-  { bandwidth: 0.3, position: 2.5 },
+  { bandwidth: 0.05, position: 0 },
+  { bandwidth: 0.07, position: 0.25 },
+  { bandwidth: 0.09, position: 0.8 },
+  { bandwidth: 0.12, position: 2 },
 ];
 const textHeads: readonly HeadWeights[] = [
   { bandwidth: 0.28, position: 0 },
