@@ -19,7 +19,7 @@ const GAP = 3;
 export function layoutOf(grid: readonly number[]): Layout {
   const [height, width] = grid.slice(-2);
   const frames = grid.length === 3 ? grid[0] : 1;
-  const columns = frames === 1 ? 1 : Math.min(frames, 4);
+  const columns = frames === 1 ? 1 : Math.min(frames, 3);
   const rows = Math.ceil(frames / columns);
   return {
     grid,
@@ -158,7 +158,7 @@ export function drawAttention(
     const { x, y } = cornerOf(layout, token);
     const level = levels ? levels[token] : SEEN;
     if (level !== SEEN) {
-      context.globalAlpha = level === VISITED ? 0.55 : 0.72;
+      context.globalAlpha = level === VISITED ? 0.5 : 0.62;
       context.fillStyle = level === VISITED ? inks.warn : inks.paper;
       context.fillRect(x, y, DETAIL, DETAIL);
     }
@@ -176,6 +176,37 @@ export function drawAttention(
   context.strokeRect(x - 1.5, y - 1.5, DETAIL + 3, DETAIL + 3);
   context.strokeStyle = inks.ink;
   context.strokeRect(x - 0.5, y - 0.5, DETAIL + 1, DETAIL + 1);
+}
+
+/** Differences of outputs are small: shown this many times as large, around grey. */
+export const DIFFERENCE_GAIN = 4;
+
+/** How far two outputs are apart, as values that drawValues() shows: grey where they are equal. */
+export function differenceOf(output: Float32Array, dense: Float32Array, headDim: number): Float32Array {
+  return output.map((x, i) => (i % headDim < 3 ? 0.5 : 0) + DIFFERENCE_GAIN * (x - dense[i]));
+}
+
+/** ‖output − dense‖ / ‖dense‖ of each token over its heads. @returns [tokens] */
+export function tokenErrors(
+  output: Float32Array,
+  dense: Float32Array,
+  shape: readonly number[],
+): Float32Array {
+  const [, heads, tokens, headDim] = shape;
+  const errors = new Float32Array(tokens);
+  for (let token = 0; token < tokens; token++) {
+    let difference = 0;
+    let size = 0;
+    for (let head = 0; head < heads; head++) {
+      const at = (head * tokens + token) * headDim;
+      for (let i = at; i < at + headDim; i++) {
+        difference += (output[i] - dense[i]) ** 2;
+        size += dense[i] ** 2;
+      }
+    }
+    errors[token] = size === 0 ? 0 : Math.sqrt(difference / size);
+  }
+  return errors;
 }
 
 /** Outline of a box of tokens on one frame, in picture pixels: for query blocks, halos, tiles. */

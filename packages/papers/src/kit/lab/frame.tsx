@@ -1,8 +1,17 @@
 import { type DragEvent, useState } from 'react';
 import { Choice, ControlPanel } from './control-panel.tsx';
+import { DIFFERENCE_GAIN, differenceOf, tokenErrors } from './draw.ts';
 import { PicturePane, placeOf, TextPane } from './panes.tsx';
 import { percent, Readout } from './readout.tsx';
-import { type DeviceChoice, kindOfGrid, LAB_HEADS, type Settings, samples } from './settings.ts';
+import {
+  type DeviceChoice,
+  kindOfGrid,
+  LAB_HEADS,
+  type Settings,
+  type Show,
+  samples,
+  shows,
+} from './settings.ts';
 import type { LabSpec, LabView } from './spec.ts';
 import { type Status, useLab } from './use-lab.ts';
 import './lab.css';
@@ -62,8 +71,9 @@ export function LabFrame<O>({ spec }: { spec: LabSpec<O> }) {
           )}
         </div>
         <div className="lab-scene">
+          <Choice label="show" choices={shows} value={settings.show} onChange={(show) => set({ show })} />
           {view ? (
-            <Panes spec={spec} view={view} />
+            <Panes spec={spec} view={view} show={settings.show} />
           ) : (
             !lab.problem && <p className="lab-note">Loading the input…</p>
           )}
@@ -170,7 +180,7 @@ function InputBar<O>(props: {
   );
 }
 
-function Panes<O>({ spec, view }: { spec: LabSpec<O>; view: LabView<O> }) {
+function Panes<O>({ spec, view, show }: { spec: LabSpec<O>; view: LabView<O>; show: Show }) {
   const { grid, query, pattern, result, rows, data, pieces, head } = view;
   const levels = pattern?.levels(query, head === 'all' ? 0 : head);
   let visited = 0;
@@ -186,28 +196,36 @@ function Panes<O>({ spec, view }: { spec: LabSpec<O>; view: LabView<O> }) {
     ? `looks at ${seen} of ${tokens} (${percent(seen / tokens)})${wasted > 0 ? `, and visits ${wasted} more for nothing` : ''}`
     : '';
   const shared = { grid, query, onQuery: view.selectQuery };
+  const plain = show !== 'attention' && result !== undefined;
   if (pieces)
     return (
       <div className="lab-panes">
-        <TextPane {...shared} title="Dense" caption={denseCaption} pieces={pieces} weights={rows?.dense} />
+        <TextPane
+          {...shared}
+          title="Dense"
+          caption={denseCaption}
+          pieces={pieces}
+          weights={plain ? undefined : rows?.dense}
+        />
         <TextPane
           {...shared}
           title={spec.paper.slug}
-          caption={caption}
+          caption={plain ? 'darker where the output is further from dense' : caption}
           pieces={pieces}
-          levels={levels}
-          weights={rows?.mechanism}
+          levels={plain ? undefined : levels}
+          weights={plain ? tokenErrors(result.output, result.dense, data.shape) : rows?.mechanism}
         />
       </div>
     );
-  const picture = { shape: data.shape, head };
+  const picture = { shape: data.shape, head, plain };
+  const difference = show === 'difference' && result;
   return (
     <div className="lab-panes">
       <PicturePane
         {...shared}
         {...picture}
         title="Dense"
-        caption={denseCaption}
+        caption={plain ? 'the output of all tokens' : denseCaption}
         picture={result?.dense ?? data.value}
         weights={rows?.dense}
       />
@@ -215,8 +233,18 @@ function Panes<O>({ spec, view }: { spec: LabSpec<O>; view: LabView<O> }) {
         {...shared}
         {...picture}
         title={spec.paper.slug}
-        caption={caption}
-        picture={result?.output ?? data.value}
+        caption={
+          difference
+            ? `minus dense, ${DIFFERENCE_GAIN} times as large; grey where they agree`
+            : plain
+              ? 'the output of all tokens'
+              : caption
+        }
+        picture={
+          difference
+            ? differenceOf(difference.output, difference.dense, data.shape[3])
+            : (result?.output ?? data.value)
+        }
         levels={levels}
         weights={rows?.mechanism}
         overlay={spec.overlay?.(view)}

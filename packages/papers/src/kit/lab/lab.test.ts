@@ -138,6 +138,7 @@ test('settings survive the way into the address and back', () => {
     grid: [32, 32],
     device: 'wasm' as const,
     head: 2,
+    show: 'output' as const,
     at: 77,
     options: { radius: 7, tile: [3, 5], causal: [true, false], route: 'static', exact: false },
   };
@@ -156,6 +157,7 @@ test.each([
   ['size=7x7x7x7', 'size'],
   ['device=toaster', 'device'],
   ['head=9', 'head'],
+  ['show=all', 'show'],
   ['at=-4', 'at'],
   ['at=99999999', 'at'],
   ['radius=41', 'radius'],
@@ -172,8 +174,8 @@ test.each([
 });
 
 test('a point on the canvas and a token are the same thing, in every frame', () => {
-  const layout = layoutOf([6, 3, 5]);
-  for (let token = 0; token < 90; token++) {
+  const layout = layoutOf([5, 3, 5]);
+  for (let token = 0; token < 75; token++) {
     const { x, y } = cornerOf(layout, token);
     expect(tokenAt(layout, x + 1, y + 1)).toBe(token);
   }

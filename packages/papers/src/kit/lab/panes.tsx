@@ -34,9 +34,12 @@ export function PicturePane(
     shape: readonly number[];
     head: number | 'all';
     overlay?: Overlay;
+    /** Without attention. */
+    plain?: boolean;
   },
 ) {
-  const { title, caption, grid, query, onQuery, levels, weights, picture, shape, head, overlay } = props;
+  const { title, caption, grid, query, onQuery, levels, weights, picture, shape, head, overlay, plain } =
+    props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const layout = layoutOf(grid);
   useEffect(() => {
@@ -44,9 +47,10 @@ export function PicturePane(
     if (!canvas.current || !context) return;
     const inks = inksOf(canvas.current);
     drawValues(context, layoutOf(grid), picture, shape, head);
+    if (plain) return;
     drawAttention(context, layoutOf(grid), inks, { levels, weights, query });
     overlay?.(context, layoutOf(grid), inks);
-  }, [picture, shape, head, levels, weights, query, grid, overlay]);
+  }, [picture, shape, head, levels, weights, query, grid, overlay, plain]);
   const point = (event: { clientX: number; clientY: number }) => {
     const box = canvas.current?.getBoundingClientRect();
     if (!box) return;

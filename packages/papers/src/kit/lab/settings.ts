@@ -1,6 +1,8 @@
 import type { InputKind } from '../paper.ts';
 import type { Control } from './controls.ts';
 
+export const shows = ['attention', 'output', 'difference'] as const;
+export type Show = (typeof shows)[number];
 export type DeviceChoice = 'auto' | 'webgpu' | 'wasm';
 
 /** Everything a reader can set. It lives in the page's address, so that a link shows the same thing. */
@@ -11,6 +13,8 @@ export interface Settings {
   device: DeviceChoice;
   /** Whose attention is shown. */
   head: number | 'all';
+  /** What the panes show: the query's attention on the outputs, the outputs alone, or how far this is from dense. */
+  show: Show;
   /** The query whose attention is shown: a token. */
   at: number;
   /** Options that differ from what the paper takes for this grid. */
@@ -63,7 +67,7 @@ export function defaultSettings(kinds: readonly InputKind[], sizes: Sizes): Sett
   const kind = kinds[0];
   const input = samples.find((sample) => sample.kind === kind)?.id ?? 'boats';
   const grid = middle(sizes[kind]);
-  return { input, grid, device: 'auto', head: 'all', at: centre(grid), options: {} };
+  return { input, grid, device: 'auto', head: 'all', show: 'attention', at: centre(grid), options: {} };
 }
 
 /** The default grid of a kind. */
@@ -81,7 +85,7 @@ export function kindOfGrid(grid: readonly number[]): InputKind {
   return grid.length === 1 ? 'text' : grid.length === 2 ? 'image' : 'clip';
 }
 
-const reserved = ['input', 'size', 'device', 'head', 'at'];
+const reserved = ['input', 'size', 'device', 'head', 'show', 'at'];
 
 /**
  * Settings from an address. What cannot be used becomes the default and is named in `notes`; parameters that are not
@@ -124,6 +128,9 @@ export function readSettings(
     if (isWhole(head, LAB_HEADS - 1)) settings = { ...settings, head: Number(head) };
     else reject('head', head, `all, 0 to ${LAB_HEADS - 1}`);
   }
+  const show = shows.find((name) => name === search.get('show'));
+  if (show) settings = { ...settings, show };
+  else if (search.has('show')) reject('show', search.get('show') ?? '', shows.join(', '));
   const at = search.get('at');
   if (at !== null) {
     const last = settings.grid.reduce((all, length) => all * length, 1) - 1;
@@ -155,6 +162,7 @@ export function writeSettings(
     search.set('size', settings.grid.join('x'));
   if (settings.device !== 'auto') search.set('device', settings.device);
   if (settings.head !== 'all') search.set('head', String(settings.head));
+  if (settings.show !== 'attention') search.set('show', settings.show);
   if (settings.at !== centre(settings.grid)) search.set('at', String(settings.at));
   for (const [name, value] of Object.entries(settings.options)) search.set(name, String(value));
   return search;
