@@ -116,6 +116,11 @@ test('the pattern of a query: seen inside the window, visited for nothing in the
   ]);
 });
 
+test('the tile of a query is the tokens that share its keys', async () => {
+  const pattern = await patternOf(paper, options(1), text);
+  expect(pattern.tile(5)).toEqual([4, 5, 6, 7]);
+});
+
 test('controls come from the options: kind, label, unit and range', () => {
   const controls = controlsOf(paper, { tile: { max: 5 } });
   expect(controls.map(({ name, kind }) => `${name}: ${kind}`)).toEqual([

@@ -8,6 +8,8 @@ export interface Pattern {
   attended: AttendOptions;
   /** [tokens] for one query: 0 not visited, 1 visited and masked (work for nothing), 2 seen. */
   levels(query: number, head?: number): Uint8Array;
+  /** Tokens that share the query's tile: the kernel visits one set of keys for all of them. */
+  tile(query: number): readonly number[];
   /** Keys seen, as a mean over sampled queries and as a share of all keys. */
   density: number;
   visitedShare: number;
@@ -43,7 +45,7 @@ export async function patternOf<O>(paper: Paper<O>, options: O, data: TokenInput
   // scores do not matter here, only which keys are kept
   const kept: AttendOptions = { ...attended, score: undefined, epilogue: undefined };
   const row = await attentionRows(small(), small(), small(), kept);
-  const visits = await visitor(attended, heads);
+  const { visits, tile } = await visitor(attended, heads);
   const levels = (at: number, head = 0) => {
     const picture = new Uint8Array(tokens);
     visits(at, head, (token) => {
@@ -65,6 +67,7 @@ export async function patternOf<O>(paper: Paper<O>, options: O, data: TokenInput
   return {
     attended,
     levels,
+    tile,
     density: seen / (samples * tokens),
     visitedShare: visited / (samples * tokens),
   };
@@ -72,7 +75,7 @@ export async function patternOf<O>(paper: Paper<O>, options: O, data: TokenInput
 
 async function visitor(attended: AttendOptions, heads: number) {
   const { plan } = attended;
-  if (!plan) return () => {};
+  if (!plan) return { visits: () => {}, tile: (query: number) => [query] };
   const host = await resolvePlan(plan);
   const { slots, block } = plan.queries;
   const blockOf = new Int32Array(plan.queryTokens).fill(-1);
@@ -80,10 +83,21 @@ async function visitor(attended: AttendOptions, heads: number) {
     const token = host.queryToken(slot);
     if (token >= 0) blockOf[token] = Math.floor(slot / block);
   }
-  return (query: number, head: number, visit: (token: number) => void) => {
-    if (blockOf[query] < 0) return;
-    host.forEachKey(host.listOf(0, head, heads), blockOf[query], (_slot, token) => {
-      if (token >= 0) visit(token);
-    });
+  return {
+    tile: (query: number) => {
+      const tokens: number[] = [];
+      const first = blockOf[query] * block;
+      for (let slot = first; slot >= 0 && slot < Math.min(first + block, slots); slot++) {
+        const token = host.queryToken(slot);
+        if (token >= 0) tokens.push(token);
+      }
+      return tokens;
+    },
+    visits: (query: number, head: number, visit: (token: number) => void) => {
+      if (blockOf[query] < 0) return;
+      host.forEachKey(host.listOf(0, head, heads), blockOf[query], (_slot, token) => {
+        if (token >= 0) visit(token);
+      });
+    },
   };
 }

@@ -1,0 +1,152 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { papers } from '../../index.ts';
+import { labs } from '../../labs.ts';
+import { serveLabs } from './testing/serve.ts';
+
+const artifacts = 'test-artifacts';
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+let browser: Browser;
+let folder: string;
+let site: Awaited<ReturnType<typeof serveLabs>>;
+
+beforeAll(async () => {
+  await mkdir(artifacts, { recursive: true });
+  folder = await mkdtemp(join(tmpdir(), 'saccade-labs-'));
+  site = await serveLabs(folder);
+  browser = await chromium.launch({
+    executablePath: process.env.SACCADE_CHROMIUM || '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  if (folder) await rm(folder, { recursive: true, force: true });
+});
+
+/** Small inputs: what is tested is the lab, not the machine. */
+const small: Record<string, string> = { text: 'size=512', image: 'size=32x32', clip: 'size=12x8x12' };
+
+async function open(address: string, width = 1280, colorScheme: 'light' | 'dark' = 'light') {
+  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
+  const problems: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
+  });
+  page.on('pageerror', (error) => problems.push(error.message));
+  await page.addInitScript({ path: axe });
+  await page.goto(`${site.address}/${address}`);
+  await done(page);
+  return { page, problems };
+}
+
+async function done(page: Page): Promise<void> {
+  await page.waitForSelector('[data-lab-state="done"], [data-lab-state="failed"], .lab-problem', {
+    timeout: 60_000,
+  });
+  const problem = await page.$('.lab-problem');
+  if (problem) throw new Error(`the lab says: ${await problem.textContent()}`);
+}
+
+async function violations(page: Page): Promise<string[]> {
+  return page.evaluate(async () => {
+    const { axe } = window as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+    };
+    const { violations } = await axe.run();
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 200)}`);
+  });
+}
+
+const textOf = async (page: Page, name: string) => (await page.textContent(`[data-lab="${name}"]`)) ?? '';
+const captionOf = (page: Page) => page.textContent('.lab-pane:last-child figcaption');
+
+test('every paper that runs has a lab, and every lab a paper', () => {
+  expect(Object.keys(labs).sort()).toEqual(papers.map(({ slug }) => slug).sort());
+});
+
+describe.each(papers.map((paper) => [paper.slug, paper] as const))('%s', (slug, paper) => {
+  const start = `${slug}?device=wasm&${small[paper.inputs[0]]}`;
+
+  test('opens, runs, follows its main control, and the numbers are of this run', async () => {
+    const { page, problems } = await open(start);
+    expect(await textOf(page, 'time')).toMatch(/^[\d.]+ m?s, [\d.]+ times (faster|slower) than dense/);
+    const mass = Number.parseFloat(await textOf(page, 'mass'));
+    expect(mass).toBeGreaterThan(0);
+    expect(mass).toBeLessThanOrEqual(100.001);
+    expect(Number.parseFloat(await textOf(page, 'error'))).toBeGreaterThanOrEqual(0);
+    expect(await textOf(page, 'machine')).toContain('WebAssembly');
+
+    const control = page.locator('.lab-main input[type="range"]').first();
+    const before = { caption: await captionOf(page), value: await control.inputValue() };
+    const box = await control.boundingBox();
+    if (!box) throw new Error('the main control is not shown');
+    // a real drag, from the thumb to the end of the track
+    const [min, max] = [Number(await control.getAttribute('min')), Number(await control.getAttribute('max'))];
+    const from = box.x + 8 + (box.width - 16) * ((Number(before.value) - min) / Math.max(max - min, 1e-9));
+    await page.mouse.move(from, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2, { steps: 4 });
+    await page.mouse.up();
+    if ((await control.inputValue()) === before.value) {
+      await control.focus();
+      await page.keyboard.press(Number(before.value) < max ? 'ArrowRight' : 'ArrowLeft');
+    }
+    expect(await control.inputValue()).not.toBe(before.value);
+    await page.waitForTimeout(600);
+    await done(page);
+    expect(new URL(page.url()).search).not.toBe(`?${start.split('?')[1]}`);
+    await page.screenshot({ path: join(artifacts, `lab-${slug}.png`), fullPage: true });
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('is led by keys and has no accessibility violation, wide and dark or narrow and light', async () => {
+    const { page, problems } = await open(start, 1280, 'dark');
+    const pane = page.locator('.lab-pane:last-child canvas, .lab-pane:last-child .lab-text').first();
+    await pane.focus();
+    const before = await page.textContent('.lab-pane:first-child figcaption');
+    await page.keyboard.press('ArrowRight');
+    await page.waitForFunction(
+      (old) => document.querySelector('.lab-pane:first-child figcaption')?.textContent !== old,
+      before,
+    );
+    expect(await violations(page)).toEqual([]);
+    await page.screenshot({ path: join(artifacts, `lab-${slug}-dark.png`), fullPage: true });
+    await page.setViewportSize({ width: 320, height: 800 });
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.waitForTimeout(200);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
+    expect(await violations(page)).toEqual([]);
+    await page.screenshot({ path: join(artifacts, `lab-${slug}-narrow.png`), fullPage: true });
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('its three presets run', async () => {
+    const { page, problems } = await open(start);
+    const buttons = page.locator('.lab-tries button');
+    expect(await buttons.count()).toBe(3);
+    for (let i = 0; i < 3; i++) {
+      await buttons.nth(i).click();
+      await page.waitForTimeout(500);
+      await done(page);
+    }
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});
