@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { papers } from '../../index.ts';
@@ -17,7 +18,7 @@ let site: Awaited<ReturnType<typeof serveLabs>>;
 beforeAll(async () => {
   await mkdir(artifacts, { recursive: true });
   folder = await mkdtemp(join(tmpdir(), 'saccade-labs-'));
-  site = await serveLabs(folder);
+  site = await serveLabs(fileURLToPath(new URL('../../labs.ts', import.meta.url)), folder);
   browser = await chromium.launch({
     executablePath: process.env.SACCADE_CHROMIUM || '/usr/bin/chromium',
     args: [

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { build, type Plugin } from 'vite';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const assets = fileURLToPath(new URL('../../../../assets/', import.meta.url));
@@ -16,31 +16,47 @@ const types: Record<string, string> = {
   '.txt': 'text/plain; charset=utf-8',
 };
 
+const ENTRY = 'virtual:labs';
+
+/** The kit knows no paper: the table of labs comes from the caller. */
+const entryOf = (labs: string): Plugin => ({
+  name: 'labs-entry',
+  resolveId: (id) => (id === ENTRY ? id : undefined),
+  load: (id) =>
+    id === ENTRY
+      ? `import { labs } from ${JSON.stringify(labs)}; import { showLab } from ${JSON.stringify(join(here, 'page.tsx'))}; showLab(labs);`
+      : undefined,
+});
+
 /**
  * Builds a page with every lab as the site's client is built, and serves it with the site's headers: workers, WASM and
  * content policy are what a reader meets.
+ * @param labs the file that exports `labs`
  * @param folder where the build goes
  */
-export async function serveLabs(folder: string): Promise<{ address: string; close(): Promise<void> }> {
+export async function serveLabs(
+  labs: string,
+  folder: string,
+): Promise<{ address: string; close(): Promise<void> }> {
   await build({
     configFile: false,
     root: here,
     logLevel: 'error',
     worker: { format: 'es' },
+    plugins: [entryOf(labs)],
     build: {
       outDir: folder,
       emptyOutDir: true,
       target: 'es2024',
       reportCompressedSize: false,
       rolldownOptions: {
-        input: join(here, 'page.tsx'),
+        input: ENTRY,
         output: { entryFileNames: 'page.js', assetFileNames: 'assets/[name]-[hash][extname]' },
       },
       cssCodeSplit: false,
     },
   });
   const styles = /^assets\/.*\.css$/;
-  const { readdir } = await import('node:fs/promises');
   const sheet = (await readdir(folder, { recursive: true })).find((name) => styles.test(name)) ?? '';
   const page = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Lab</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/${sheet}"></head><body><main><h1>Lab</h1><div id="root"></div></main><script type="module" src="/page.js"></script></body></html>`;
   const server = createServer(async (request, response) => {
