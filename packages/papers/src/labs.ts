@@ -1,4 +1,6 @@
 import type { ComponentType } from 'react';
 
 /** The live page of each paper that has one, loaded when it is opened. Mount it in the browser only. */
-export const labs: Readonly<Record<string, () => Promise<{ Lab: ComponentType }>>> = {};
+export const labs: Readonly<Record<string, () => Promise<{ Lab: ComponentType }>>> = {
+  'power-attention': () => import('./power-attention/lab.tsx'),
+};

@@ -66,43 +66,52 @@ export function Readout({
   return (
     <div className={stale ? 'lab-readout stale' : 'lab-readout'}>
       <dl>
-        <Line name="Time" testId="time">
+        <Fact name="Time" testId="time">
           <b>{milliseconds(mine)}</b>, {faster(numbers.denseMs, mine)} ({milliseconds(numbers.denseMs)})
-        </Line>
-        <Line name={planning === 'once' ? 'Plan' : 'of it, choosing keys'}>
+        </Fact>
+        <Fact name={planning === 'once' ? 'Plan' : 'of it, choosing keys'}>
           {milliseconds(whole)}
           {planning === 'once' ? ' to build; it depends on the shape alone and can be kept' : ''}
-        </Line>
-        <Line name="Attention mass kept" testId="mass">
+        </Fact>
+        <Fact name="Attention mass kept" testId="mass">
           <b>{percent(numbers.massKept)}</b> of dense attention’s weight ({numbers.massQueries} queries, all
           heads)
-        </Line>
-        <Line name="Difference from dense" testId="error">
+        </Fact>
+        <Fact name="Difference from dense" testId="error">
           <b>{percent(numbers.relativeError)}</b> of the output’s norm
-        </Line>
-        <Line name="Work">
+        </Fact>
+        <Fact name="Work">
           {operations(numbers.flops)} of {operations(numbers.denseFlops)}:{' '}
           {percent(numbers.visitedPairs / numbers.densePairs)} of the pairs
-        </Line>
-        <Line name="Memory">
+        </Fact>
+        <Fact name="Memory">
           {bytes(numbers.extraBytes)} beyond the inputs at most (dense {bytes(numbers.denseExtraBytes)}); plan{' '}
           {bytes(numbers.planBytes)}
-        </Line>
-        <Line name="Ran on" testId="machine">
+        </Fact>
+        <Fact name="Ran on" testId="machine">
           {machine.kind === 'webgpu' ? 'WebGPU' : machine.kind === 'wasm' ? 'WebAssembly' : 'reference'}, tier{' '}
           {machine.tier}: {machine.description}
-        </Line>
-        <Line name="Shape">
+        </Fact>
+        <Fact name="Shape">
           {tokens} tokens, {heads} heads of {headDim} channels; median of {numbers.samples.dense.length} runs,
           dense and this in turn
-        </Line>
+        </Fact>
       </dl>
       {machine.note && <p className="lab-note">{machine.note}</p>}
     </div>
   );
 }
 
-function Line({ name, children, testId }: { name: string; children: React.ReactNode; testId?: string }) {
+/** One line of a list of facts (in a dl). */
+export function Fact({
+  name,
+  children,
+  testId,
+}: {
+  name: string;
+  children: React.ReactNode;
+  testId?: string;
+}) {
   return (
     <div>
       <dt>{name}</dt>

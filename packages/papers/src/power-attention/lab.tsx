@@ -1,0 +1,157 @@
+import { useState } from 'react';
+import { Range } from '../kit/lab/control-panel.tsx';
+import { LabFrame } from '../kit/lab/frame.tsx';
+import { MaskMap } from '../kit/lab/mask-map.tsx';
+import { Fact, percent } from '../kit/lab/readout.tsx';
+import type { LabSpec, LabView } from '../kit/lab/spec.ts';
+import { type Options, paper } from './paper.ts';
+import { countBlocks, equalBudget, type PatternOptions, rowBlocks } from './patterns.ts';
+import { binaryOnes, coverage, layersToReachAll, reachDepths, relayPath, UNREACHED } from './reachability.ts';
+
+/** Blocks of the sequence on which patterns are compared: long enough for seven powers of two. */
+const BLOCKS = 128;
+
+const spec: LabSpec<Options> = {
+  paper,
+  question:
+    'If a block sees only blocks at distance 1, 2, 4, 8, …, how many layers until the last word knows the first?',
+  main: ['pattern', 'windowBlocks'],
+  hidden: ['causal', 'period'],
+  planning: 'once',
+  hints: ([tokens]) => ({
+    blockSize: { min: 4, max: 128, step: 4 },
+    windowBlocks: { max: Math.min(32, Math.ceil(tokens / 8)) },
+    sinkBlocks: { max: 8 },
+  }),
+  tries: [
+    {
+      label: 'The bare rule: own block and powers of two only',
+      settings: { options: { windowBlocks: 1, sinkBlocks: 0 } },
+    },
+    {
+      label: 'A window of the same kind, without the powers',
+      settings: { options: { pattern: 'window', windowBlocks: 9 } },
+    },
+    {
+      label: 'Even distances only: half of the text is never reached',
+      settings: { options: { pattern: 'dilated', sinkBlocks: 0 } },
+    },
+  ],
+  Panels,
+};
+
+export function Lab() {
+  return <LabFrame spec={spec} />;
+}
+
+function Panels({ view }: { view: LabView<Options> }) {
+  return (
+    <>
+      <section aria-label="Block mask of the text">
+        <p className="lab-title">What this text’s words see: queries down, keys across</p>
+        {view.pattern && (
+          <MaskMap
+            pattern={view.pattern}
+            tokens={view.data.shape[2]}
+            query={view.query}
+            label="Plan"
+            onQuery={view.selectQuery}
+          />
+        )}
+        <p className="lab-note">
+          {view.pattern &&
+            `${percent(view.pattern.density)} of all pairs; dense causal attention has half of them.`}
+        </p>
+      </section>
+      <Flood options={view.options} />
+    </>
+  );
+}
+
+/** The receptive field of the last of 128 blocks, layer by layer, and one relay through it. */
+function Flood({ options }: { options: Options }) {
+  const [layers, setLayers] = useState(2);
+  const [source, setSource] = useState(21);
+  const budget: PatternOptions = equalBudget(options.pattern, BLOCKS, options);
+  const target = BLOCKS - 1;
+  const depths = reachDepths(budget, target);
+  const { reached, holes } = coverage(depths, layers);
+  const { kept, causal } = countBlocks(BLOCKS, budget);
+  const path = relayPath(budget, source, target);
+  const all = layersToReachAll(budget, BLOCKS);
+  const distance = target - source;
+  return (
+    <section aria-label="Receptive field">
+      <p className="lab-title">
+        {BLOCKS} blocks, pattern “{options.pattern}” at the budget of the method:{' '}
+        {rowBlocks(target, budget).length} blocks in the last row
+      </p>
+      <Range range={{ min: 0, max: 8, step: 1 }} label="layers" value={layers} onChange={setLayers} />
+      <svg
+        viewBox={`0 0 ${BLOCKS * 5} 120`}
+        role="img"
+        aria-label={`After ${layers} layers the last block depends on ${reached} of ${BLOCKS} blocks.`}
+      >
+        {Array.from(depths, (depth, block) => (
+          // biome-ignore lint/a11y/noStaticElementInteractions: a short cut for pointers; the slider below does the same
+          <rect
+            // biome-ignore lint/suspicious/noArrayIndexKey: a block is its place
+            key={block}
+            x={block * 5}
+            y={84}
+            width={4.4}
+            height={30}
+            onClick={() => setSource(block)}
+            style={{
+              fill: fillOf(depth, layers),
+              stroke: block === source ? 'var(--lab-ink)' : 'none',
+              strokeWidth: 1.5,
+            }}
+          />
+        ))}
+        {path.slice(1).map((to, hop) => {
+          const [x0, x1] = [path[hop] * 5 + 2.2, to * 5 + 2.2];
+          return (
+            <path
+              key={to}
+              d={`M ${x0} 82 Q ${(x0 + x1) / 2} ${82 - Math.min(80, Math.abs(x0 - x1) / 2.5 + 8)} ${x1} 82`}
+              style={{ fill: 'none', stroke: 'var(--lab-ink)', strokeWidth: 1.5 }}
+            />
+          );
+        })}
+      </svg>
+      <Range
+        range={{ min: 0, max: target - 1, step: 1 }}
+        label="relay from block"
+        value={source}
+        onChange={setSource}
+      />
+      <dl>
+        <Fact name="Reached">
+          {reached} of {BLOCKS} blocks after {layers} layers; {holes} holes between them
+        </Fact>
+        <Fact name="To reach every block">
+          {all === UNREACHED ? 'never: some blocks stay out of reach' : `${all} layers`}
+        </Fact>
+        <Fact name="Relay">
+          {path.length === 0
+            ? `none: block ${source} never reaches the last one`
+            : `${path.length - 1} layers: ${[...path].reverse().join(' → ')}`}
+        </Fact>
+        <Fact name="Distance">
+          {distance} = {distance.toString(2)} in binary, {binaryOnes(distance)} ones: as many layers suffice
+          without window and sink
+        </Fact>
+        <Fact name="Work">
+          {percent(kept / causal)} of the block pairs of full causal attention ({kept} of {causal})
+        </Fact>
+      </dl>
+    </section>
+  );
+}
+
+/** The sooner a block is reached, the stronger its colour; grey where it is not yet. */
+function fillOf(depth: number, layers: number): string {
+  if (depth === UNREACHED || depth > layers) return 'var(--lab-rule)';
+  return `color-mix(in srgb, var(--lab-heat) ${Math.max(20, 100 - 16 * depth)}%, var(--lab-paper))`;
+}
