@@ -1,7 +1,9 @@
 import type { Paper } from './kit/paper.ts';
+import { paper as powerAttention } from './power-attention/paper.ts';
+import { paper as radialAttention } from './radial-attention/paper.ts';
 
 /** The papers whose mechanism runs, in the order of the catalogue's families. */
-export const papers: readonly Paper[] = [];
+export const papers: readonly Paper[] = [powerAttention, radialAttention];
 
 /** The runnable paper of a slug, or undefined. */
 export function findRunnable(slug: string): Paper | undefined {
