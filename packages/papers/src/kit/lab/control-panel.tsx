@@ -86,13 +86,14 @@ export function Range(props: {
   const { range, label, value, onChange } = props;
   const id = useId();
   const shown = Number.isInteger(range.step) ? String(value) : value.toFixed(2);
+  const unit = value === 1 ? range.unit?.replace(/s$/, '') : range.unit;
   return (
     <div className="lab-control" title={range.help || undefined}>
       <label htmlFor={id}>
         {label}{' '}
         <output htmlFor={id}>
           {shown}
-          {range.unit ? ` ${range.unit}` : ''}
+          {unit ? ` ${unit}` : ''}
         </output>
       </label>
       <input
@@ -102,7 +103,7 @@ export function Range(props: {
         max={range.max}
         step={range.step}
         value={value}
-        aria-valuetext={`${shown}${range.unit ? ` ${range.unit}` : ''}`}
+        aria-valuetext={`${shown}${unit ? ` ${unit}` : ''}`}
         onChange={(event) => onChange(Number(event.currentTarget.value))}
       />
     </div>

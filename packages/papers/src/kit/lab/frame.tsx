@@ -191,7 +191,9 @@ function Panes<O>({ spec, view, show }: { spec: LabSpec<O>; view: LabView<O>; sh
   }
   const wasted = visited - seen;
   const tokens = data.shape[2];
-  const denseCaption = `${placeOf(grid, query)} looks at all ${tokens} tokens`;
+  const denseCaption = pattern?.attended.causal
+    ? `${placeOf(grid, query)} looks at the ${query + 1} tokens up to it`
+    : `${placeOf(grid, query)} looks at all ${tokens} tokens`;
   const caption = levels
     ? `looks at ${seen} of ${tokens} (${percent(seen / tokens)})${wasted > 0 ? `, and visits ${wasted} more for nothing` : ''}`
     : '';

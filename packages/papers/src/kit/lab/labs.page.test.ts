@@ -151,3 +151,75 @@ describe.each(papers.map((paper) => [paper.slug, paper] as const))('%s', (slug, 
     await page.close();
   });
 });
+
+describe('any lab', () => {
+  const ofKind = (kind: string) => papers.find(({ inputs }) => inputs[0] === kind)?.slug ?? '';
+
+  test('a picture of 200 megapixels, a file that is none and a damaged one are refused in words, and the lab stays', async () => {
+    const { page, problems } = await open(`${ofKind('image')}?device=wasm&size=24x24`);
+    const give = (name: string, mimeType: string, buffer: Buffer) =>
+      page.setInputFiles('.lab-file input', { name, mimeType, buffer });
+    const png = Buffer.alloc(64);
+    png.set([0x89, 0x50, 0x4e, 0x47]);
+    png.writeUInt32BE(20_000, 16);
+    png.writeUInt32BE(10_000, 20);
+    await give('huge.png', 'image/png', png);
+    await page.waitForSelector('.lab-problem:has-text("200 megapixels; allowed: at most 100")');
+    await give('notes.pdf', 'application/pdf', Buffer.from('%PDF-1.7 not a picture at all'));
+    await page.waitForSelector('.lab-problem:has-text("notes.pdf is not a picture")');
+    png.writeUInt32BE(20, 16);
+    png.writeUInt32BE(10, 20);
+    await give('cut.png', 'image/png', png);
+    await page.waitForSelector('.lab-problem:has-text("damaged or cut off")');
+    await page.getByText('Alps').click();
+    await page.waitForSelector('.lab-problem', { state: 'detached' });
+    await page.waitForTimeout(500);
+    await done(page);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('ten megabytes of text are used up to the limit, and the lab says so', async () => {
+    const { page, problems } = await open(`${ofKind('text')}?device=wasm&size=512`);
+    const buffer = Buffer.alloc(11_000_000, 'a word of many, ');
+    await page.setInputFiles('.lab-file input', { name: 'long.txt', mimeType: 'text/plain', buffer });
+    await page.waitForSelector('.lab-note:has-text("only the first 10 MB are read")');
+    await page.waitForSelector('.lab-note:has-text("Only the first 512 words")');
+    await page.waitForTimeout(500);
+    await done(page);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('a bad address gives the default and a note; settings come back from the address', async () => {
+    const slug = ofKind('image');
+    const { page } = await open(`${slug}?device=wasm&size=24x24&head=17&at=5&show=output`);
+    expect(await page.textContent('.lab')).toContain('head in the address is “17”; allowed: all, 0 to 3');
+    expect(await page.locator('input[value="output"]').isChecked()).toBe(true);
+    await page.waitForFunction(() => !window.location.search.includes('head='));
+    expect(new URL(page.url()).searchParams.get('at')).toBe('5');
+    await page.close();
+  });
+
+  test('a run can be cancelled, and run again', async () => {
+    const { page, problems } = await open(`${ofKind('image')}?device=wasm&size=64x64`);
+    await page.getByRole('button', { name: 'Run again' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.waitForSelector('[data-lab-state="cancelled"]', { timeout: 2000 });
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await done(page);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('a machine without WebGPU is told so, in words, and WebAssembly is used by itself', async () => {
+    const { page } = await open(`${ofKind('image')}?size=24x24`);
+    expect(await textOf(page, 'machine')).toContain('WebAssembly');
+    expect(await page.textContent('.lab-readout .lab-note')).toMatch(/no WebGPU|no adapter/);
+    await page.getByLabel('runs on').selectOption('webgpu');
+    await page.waitForSelector('.lab-problem:has-text("needs:")');
+    await page.getByLabel('runs on').selectOption('wasm');
+    await page.waitForSelector('[data-lab-state="done"]');
+    await page.close();
+  });
+});
