@@ -67,7 +67,8 @@ export function reportError(context: Pick<Context, 'console' | 'json'>, error: u
   const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) };
   const cancelled = name === 'AbortError';
   if (!context.json) {
-    context.console.error(`saccade: ${cancelled ? 'cancelled; nothing was left half-written' : message}\n`);
+    const said = cancelled ? 'cancelled; nothing was left half-written' : message.replace(/^saccade: /, '');
+    context.console.error(`saccade: ${said}\n`);
     return;
   }
   const details =
