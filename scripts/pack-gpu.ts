@@ -104,7 +104,7 @@ function packModules(): void {
   ];
   const args = exclude.map((pattern) => `--exclude=${pattern}`);
   archive('modules.txz', [...args, ...own, ...links]);
-  console.log(`  ${own.map((path) => path.slice('node_modules/'.length)).join(', ')}`);
+  console.log(`  ${own.map((path) => path.replace(/^.*node_modules\//, '')).join(', ')}`);
 }
 
 function packSources(): void {

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const root = resolve(import.meta.dirname, '..');
+let data: string;
+const started: ChildProcess[] = [];
+
+beforeAll(() => {
+  data = mkdtempSync(join(tmpdir(), 'saccade-start-'));
+});
+afterAll(() => {
+  for (const child of started)
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  rmSync(data, { recursive: true, force: true });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, 'localhost');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** `npm start` without npm, on a data directory of the test's own. */
+function start(port: number) {
+  const child = spawn(process.execPath, [join(root, 'scripts/start.mjs')], {
+    cwd: root,
+    env: { ...process.env, PORT: String(port), HOST: 'localhost', SACCADE_DATA: data },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  started.push(child);
+  let said = '';
+  child.stdout.on('data', (text) => {
+    said += text;
+  });
+  child.stderr.on('data', (text) => {
+    said += text;
+  });
+  return { child, said: () => said, ended: once(child, 'exit') };
+}
+
+/** Milliseconds until the feed answers. */
+async function firstAnswer(port: number, server: ReturnType<typeof start>): Promise<number> {
+  const begun = performance.now();
+  for (;;) {
+    if (server.child.exitCode !== null)
+      throw new Error(`the server ended with ${server.child.exitCode}: ${server.said()}`);
+    const answer = await fetch(`http://localhost:${port}/`).catch(() => undefined);
+    if (answer) {
+      expect([answer.status, await answer.text()]).toEqual([200, expect.stringContaining('<')]);
+      return performance.now() - begun;
+    }
+    await new Promise((later) => setTimeout(later, 50));
+  }
+}
+
+describe('npm start', () => {
+  test('serves, keeps its data, answers soon the second time, refuses a second server, and ends when told', async () => {
+    const port = await freePort();
+    const first = start(port);
+    await firstAnswer(port, first);
+    expect(first.said()).toContain(`http://localhost:${port}`);
+
+    const rival = start(await freePort());
+    const [rivalCode] = await rival.ended;
+    expect([rivalCode, rival.said()]).toEqual([1, expect.stringMatching(/process \d+|pid \d+/i)]);
+
+    first.child.kill('SIGTERM');
+    expect((await first.ended)[0]).toBe(0);
+
+    const second = start(port);
+    const waited = await firstAnswer(port, second);
+    second.child.kill('SIGINT');
+    expect((await second.ended)[0]).toBe(0);
+    expect(waited).toBeLessThan(5000);
+  }, 120_000);
+});
