@@ -50,25 +50,8 @@ export function LabFrame<O>({ spec }: { spec: LabSpec<O> }) {
       <p className="lab-question">{spec.question}</p>
       <InputBar spec={spec} settings={settings} sizes={lab.sizes} set={set} takeFiles={lab.takeFiles} />
       <div className="lab-body">
-        <div className="lab-controls">
-          <div className="lab-main">
-            <ControlPanel controls={main} {...panel} />
-          </div>
-          <ControlPanel controls={rest} {...panel} />
-          <Choice
-            label="attention shown of"
-            choices={[
-              ['all', 'all heads'] as const,
-              ...Array.from({ length: LAB_HEADS }, (_, head) => [String(head), String(head + 1)] as const),
-            ]}
-            value={String(settings.head)}
-            onChange={(head) => set({ head: head === 'all' ? 'all' : Number(head) })}
-          />
-          {Object.keys(settings.options).length > 0 && (
-            <button type="button" className="lab-quiet" onClick={() => set({ options: {} })}>
-              Default settings
-            </button>
-          )}
+        <div className="lab-main">
+          <ControlPanel controls={main} {...panel} />
         </div>
         <div className="lab-scene">
           <Choice label="show" choices={shows} value={settings.show} onChange={(show) => set({ show })} />
@@ -84,6 +67,23 @@ export function LabFrame<O>({ spec }: { spec: LabSpec<O> }) {
             </p>
           ))}
           {view?.result && <Readout result={view.result} planning={spec.planning} stale={view.stale} />}
+        </div>
+        <div className="lab-controls">
+          <ControlPanel controls={rest} {...panel} />
+          <Choice
+            label="attention shown of"
+            choices={[
+              ['all', 'all heads'] as const,
+              ...Array.from({ length: LAB_HEADS }, (_, head) => [String(head), String(head + 1)] as const),
+            ]}
+            value={String(settings.head)}
+            onChange={(head) => set({ head: head === 'all' ? 'all' : Number(head) })}
+          />
+          {Object.keys(settings.options).length > 0 && (
+            <button type="button" className="lab-quiet" onClick={() => set({ options: {} })}>
+              Default settings
+            </button>
+          )}
         </div>
       </div>
       {view && spec.Panels && (

@@ -84,16 +84,29 @@ async function run(request: Extract<Request, { type: 'run' }>): Promise<void> {
   }
 }
 
+/** The device asked for; `auto` is WebGPU on real hardware, else WebAssembly, which is faster than WebGPU in software. */
+async function openBest(): Promise<{ device: Device; note: string }> {
+  const found = await openDevice('auto');
+  if (found.kind === 'wasm') {
+    const because =
+      'gpu' in navigator ? 'This browser has WebGPU but no adapter for it' : 'This browser has no WebGPU';
+    return { device: found, note: `${because}, so the lab runs on the processor by WebAssembly.` };
+  }
+  if (found.capabilities.software !== true) return { device: found, note: '' };
+  const wasm = await openDevice('wasm').catch(() => undefined);
+  if (!wasm) return { device: found, note: 'WebGPU runs in software here: times say little about a GPU.' };
+  await found.close();
+  return {
+    device: wasm,
+    note: `The only WebGPU adapter here is software (${found.description}), so the lab runs by WebAssembly, which is faster.`,
+  };
+}
+
 async function deviceFor(asked: DeviceKind | 'auto'): Promise<{ device: Device; note: string }> {
   if (opened?.asked === asked) return opened;
   await drop();
-  const device = await openDevice(asked);
-  const note =
-    asked === 'auto' && device.kind === 'wasm'
-      ? 'gpu' in navigator
-        ? 'This browser has WebGPU but no adapter for it, so the lab runs on the processor by WebAssembly.'
-        : 'This browser has no WebGPU, so the lab runs on the processor by WebAssembly.'
-      : '';
+  const { device, note } =
+    asked === 'auto' ? await openBest() : { device: await openDevice(asked), note: '' };
   const mine = { asked, device, note };
   opened = mine;
   device.lost.then((reason) => {
