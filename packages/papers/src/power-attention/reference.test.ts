@@ -15,7 +15,7 @@ import { blockLists, countBlocks, equalBudget, type PatternOptions, rowBlocks } 
 import { binaryOnes, coverage, layersToReachAll, reachDepths, relayPath, UNREACHED } from './reachability.ts';
 import { allowed, powerAttention } from './reference.ts';
 
-const parse = (options: Record<string, unknown> = {}): Options => paper.options.parse(options) as Options;
+const parse = (options: unknown = {}): Options => paper.options.parse(options) as Options;
 
 /** q = 0.5 (i − 3), k = cos i, v = i. */
 const worked = (tokens: number): ReferenceInputs => ({
