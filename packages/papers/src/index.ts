@@ -1,3 +1,5 @@
+export { type CatalogueEntry, catalogue, findPaper } from './catalogue.ts';
+
 import type { Paper } from './kit/paper.ts';
 import { paper as powerAttention } from './power-attention/paper.ts';
 import { paper as radialAttention } from './radial-attention/paper.ts';
