@@ -1,0 +1,121 @@
+import type { VerdictName, VerdictView } from '../../shared/schemas.ts';
+import { dateInWords } from './facts.tsx';
+
+const marks: Record<VerdictName, { mark: string; tone: string }> = {
+  holds: { mark: '●', tone: 'good' },
+  'holds in direction': { mark: '◐', tone: 'warn' },
+  'does not hold': { mark: '✕', tone: 'bad' },
+  'not checkable here': { mark: '–', tone: 'muted' },
+  'not yet measured': { mark: '○', tone: 'muted' },
+};
+
+/** A verdict in words, with a mark so that colour is not the only sign. */
+export function Verdict({ verdict }: { verdict: VerdictName }) {
+  const { mark, tone } = marks[verdict];
+  return (
+    <span className={`verdict ${tone}`}>
+      <span aria-hidden="true">{mark}</span> {verdict}
+    </span>
+  );
+}
+
+/** How many claims of a paper have which verdict: the latest full measurement of each claim counts. */
+export function VerdictCounts({ counts }: { counts: Partial<Record<VerdictName, number>> }) {
+  const named = (Object.keys(marks) as VerdictName[]).filter((name) => counts[name]);
+  if (named.length === 0) return null;
+  return (
+    <ul className="verdict-counts" aria-label="Verdicts">
+      {named.map((name) => (
+        <li key={name} className={`verdict ${marks[name].tone}`}>
+          <span aria-hidden="true">{marks[name].mark}</span> {counts[name]} {name}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Measured values with their names taken apart: timesFasterThanDense reads as 'times faster than dense'. */
+function Values({ values }: { values: VerdictView['values'] }) {
+  const entries = Object.entries(values);
+  if (entries.length === 0) return <>—</>;
+  return (
+    <ul className="values">
+      {entries.map(([name, value]) => (
+        <li key={name}>
+          <span className="value-name">{words(name)}</span>{' '}
+          <b>{value === null ? 'not a number' : short(value)}</b>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const words = (name: string) => name.replace(/([a-z0-9])([A-Z])/g, '$1 $2').toLowerCase();
+const short = (value: number) =>
+  Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : value.toPrecision(4);
+
+/** Reported beside measured. `paper` false adds no column for the paper, on a page that is the paper's own. */
+export function LedgerTable({
+  verdicts,
+  caption,
+  title,
+}: {
+  verdicts: readonly VerdictView[];
+  caption: string;
+  title?: (slug: string) => string;
+}) {
+  return (
+    <div className="table-scroll" tabIndex={0} role="region" aria-label={caption}>
+      <table className="ledger">
+        <caption>{caption}</caption>
+        <thead>
+          <tr>
+            {title && <th scope="col">Paper</th>}
+            <th scope="col">Reported</th>
+            <th scope="col">Verdict</th>
+            <th scope="col">Measured here</th>
+            <th scope="col">Machine</th>
+          </tr>
+        </thead>
+        <tbody>
+          {verdicts.map((row) => (
+            <tr key={`${row.slug} ${row.id} ${row.machine}`}>
+              {title && (
+                <th scope="row">
+                  <a href={`/papers/${row.slug}`}>{title(row.slug)}</a>
+                </th>
+              )}
+              <td>
+                {row.states} <span className="where">{row.where}</span>
+              </td>
+              <td>
+                <Verdict verdict={row.verdict} />
+                <p className="because">{row.because}</p>
+              </td>
+              <td>
+                <Values values={row.values} />
+                {row.how !== row.because && (
+                  <details>
+                    <summary>how</summary>
+                    <p>{row.how}</p>
+                  </details>
+                )}
+              </td>
+              <td className="machine">
+                {row.adapter}, {row.tier}
+                {row.quick ? ', quick run' : ''}
+                <br />
+                <time dateTime={row.date}>{dateInWords(row.date)}</time>, commit{' '}
+                <code>{row.commit.slice(0, 10)}</code>
+                <br />
+                <a href={`/ledger/${row.machine}/${row.slug}.json`} download>
+                  raw samples
+                </a>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

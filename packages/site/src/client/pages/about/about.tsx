@@ -1,0 +1,38 @@
+export const meta = () => [{ title: 'About · Saccade' }];
+
+export default function About() {
+  return (
+    <article className="page prose">
+      <h1>About</h1>
+      <p>
+        A saccade is the jump of the eye to the next thing worth looking at. This site lists papers on
+        attention, and for those marked <em>runs</em> it has the mechanism itself: live on your machine,
+        beside dense attention, on your own picture, clip or text.
+      </p>
+      <h2>How verdicts are made</h2>
+      <p>
+        A claim is an experiment. Its threshold is written down before it is measured, in the paper’s folder,
+        and the measurement is stored with its raw samples, the machine and the commit. There are five
+        verdicts: <em>holds</em>, <em>holds in direction</em> (the sign is right, the size is not),{' '}
+        <em>does not hold</em>, <em>not checkable here</em> (it needs data or machines that we do not have,
+        and the reason is given), and <em>not yet measured</em>.
+      </p>
+      <h2>What runs where</h2>
+      <p>
+        Labs use WebGPU where your browser has it and WebAssembly where it has not, and say which. Queries and
+        keys in the labs are fixed features of your input, not a trained model. Files you open stay in your
+        browser.
+      </p>
+      <h2>What is ours</h2>
+      <p>
+        The summaries are written by us. Where a paper leaves something open and we had to choose, its page
+        lists it as reconstructed. The list of papers comes from a Daily Papers page; author counts and dates
+        that it does not give are shown as unknown.
+      </p>
+      <h2>Keys</h2>
+      <p>
+        <kbd>/</kbd> search · <kbd>j</kbd> and <kbd>k</kbd> next and previous paper · <kbd>?</kbd> this list
+      </p>
+    </article>
+  );
+}

@@ -1,0 +1,38 @@
+import { useLoaderData } from 'react-router';
+import { feed } from '../../../server/queries/papers.ts';
+import { services } from '../../../server/services.ts';
+import { LedgerTable } from '../../components/verdicts.tsx';
+
+export const meta = () => [{ title: 'Ledger · Saccade' }];
+
+export async function loader() {
+  const { database, ledger } = services();
+  const papers = await feed(database, { q: '', family: '', runs: '' });
+  const measured = new Set(ledger.verdicts.map(({ slug }) => slug));
+  return {
+    verdicts: ledger.verdicts,
+    titles: Object.fromEntries(papers.map(({ slug, title }) => [slug, title])),
+    without: papers.filter(({ slug }) => !measured.has(slug)).length,
+  };
+}
+
+export default function Ledger() {
+  const { verdicts, titles, without } = useLoaderData<typeof loader>();
+  return (
+    <div className="page wide">
+      <h1>Ledger</h1>
+      <p className="lede">
+        What papers report, and what was measured here. A claim that does not hold is listed like one that
+        does.
+        {without > 0 && ` ${without} papers have no entry yet.`}
+      </p>
+      {verdicts.length === 0 ? (
+        <p>
+          No results are stored yet. <code>npx saccade check --all</code> measures them on this machine.
+        </p>
+      ) : (
+        <LedgerTable verdicts={verdicts} caption="All verdicts" title={(slug) => titles[slug] ?? slug} />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,115 @@
+import { findRunnable } from '@saccade/papers';
+import { data, useLoaderData } from 'react-router';
+import { findPaper } from '../../../server/queries/papers.ts';
+import { services } from '../../../server/services.ts';
+import { slugSchema } from '../../../shared/schemas.ts';
+import { Facts } from '../../components/facts.tsx';
+import { LedgerTable } from '../../components/verdicts.tsx';
+import { LabMount } from './lab-mount.tsx';
+import { snippet } from './snippet.ts';
+
+export async function loader({ params }: { params: { slug?: string } }) {
+  const slug = slugSchema.safeParse(params.slug);
+  const { database, ledger } = services();
+  const paper = slug.success ? await findPaper(database, slug.data) : undefined;
+  if (!paper) throw data(`There is no paper ${String(params.slug).slice(0, 100)}.`, { status: 404 });
+  const runnable = findRunnable(paper.slug);
+  return {
+    paper,
+    verdicts: ledger.verdicts.filter((verdict) => verdict.slug === paper.slug),
+    method: runnable && {
+      idea: runnable.idea,
+      reconstructed: runnable.reconstructed,
+      limits: runnable.limits,
+      code: snippet(paper.slug),
+    },
+  };
+}
+
+export const meta = ({ loaderData }: { loaderData?: Awaited<ReturnType<typeof loader>> }) => [
+  { title: `${loaderData?.paper.title ?? 'Paper'} · Saccade` },
+  { name: 'description', content: loaderData?.paper.summary ?? '' },
+];
+
+export default function Paper() {
+  const { paper, verdicts, method } = useLoaderData<typeof loader>();
+  return (
+    <article className="page wide">
+      <header className="paper-header">
+        <h1>{paper.title}</h1>
+        <Facts paper={paper} />
+        <p className="labels">
+          {paper.runs && <span className="label runs">runs</span>}
+          <span className="label">{paper.family}</span>
+        </p>
+        <p className="summary prose">{paper.summary}</p>
+        <p className="links">
+          {paper.arxiv && (
+            <a href={`https://arxiv.org/abs/${paper.arxiv}`} rel="noopener">
+              arXiv {paper.arxiv}
+            </a>
+          )}
+          {paper.links.map((link) => (
+            <a key={link} href={link} rel="noopener">
+              {link.replace(/^https?:\/\/(www\.)?/, '')}
+            </a>
+          ))}
+        </p>
+      </header>
+      {method ? (
+        <section aria-labelledby="lab-title">
+          <h2 id="lab-title">Lab</h2>
+          <p>{method.idea}</p>
+          <LabMount slug={paper.slug} />
+        </section>
+      ) : (
+        <p className="notice">
+          This paper does not run here yet: it is listed with its facts and our summary only.
+        </p>
+      )}
+      {verdicts.length > 0 && (
+        <section aria-labelledby="ledger-title">
+          <h2 id="ledger-title">Ledger</h2>
+          <LedgerTable verdicts={verdicts} caption="What the paper reports, and what was measured here" />
+        </section>
+      )}
+      {method && verdicts.length === 0 && (
+        <section aria-labelledby="ledger-title">
+          <h2 id="ledger-title">Ledger</h2>
+          <p>
+            Its claims are not yet measured. <code>npx saccade check {paper.slug}</code> measures them on this
+            machine.
+          </p>
+        </section>
+      )}
+      {method && (
+        <section aria-labelledby="code-title" className="prose">
+          <h2 id="code-title">In code</h2>
+          <pre tabIndex={0}>
+            <code>{method.code}</code>
+          </pre>
+          {method.reconstructed.length > 0 && (
+            <>
+              <h2>Reconstructed by us</h2>
+              <ul>
+                {method.reconstructed.map((line) => (
+                  <li key={line}>{line}</li>
+                ))}
+              </ul>
+            </>
+          )}
+          {method.limits.length > 0 && (
+            <>
+              <h2>What is not here</h2>
+              <ul>
+                {method.limits.map((line) => (
+                  <li key={line}>{line}</li>
+                ))}
+              </ul>
+            </>
+          )}
+        </section>
+      )}
+    </article>
+  );
+}

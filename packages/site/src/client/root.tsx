@@ -1,0 +1,80 @@
+import { type ReactNode, use } from 'react';
+import {
+  isRouteErrorResponse,
+  Link,
+  Links,
+  Meta,
+  NavLink,
+  Outlet,
+  Scripts,
+  ScrollRestoration,
+  useRouteError,
+} from 'react-router';
+import { Keys } from './components/keys.tsx';
+import { Nonce } from './nonce.ts';
+import './theme.css';
+
+export function Layout({ children }: { children: ReactNode }) {
+  const nonce = use(Nonce);
+  return (
+    <html lang="en">
+      <head>
+        <meta charSet="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+        <Meta />
+        <Links />
+      </head>
+      <body>
+        <a className="skip" href="#main">
+          Skip to the page
+        </a>
+        <header className="site-header">
+          <Link to="/" className="brand">
+            Saccade
+          </Link>
+          <nav aria-label="Site">
+            <NavLink to="/" end>
+              Papers
+            </NavLink>
+            <NavLink to="/ledger">Ledger</NavLink>
+            <NavLink to="/about">About</NavLink>
+          </nav>
+        </header>
+        <main id="main" tabIndex={-1}>
+          {children}
+        </main>
+        <footer className="site-footer">
+          <p>Every number on these pages was measured, or says that it was not. Apache-2.0.</p>
+        </footer>
+        <Keys />
+        <ScrollRestoration nonce={nonce} />
+        <Scripts nonce={nonce} />
+      </body>
+    </html>
+  );
+}
+
+export default function Root() {
+  return <Outlet />;
+}
+
+export function ErrorBoundary() {
+  const error = useRouteError();
+  const missing = isRouteErrorResponse(error) && error.status === 404;
+  const refused = isRouteErrorResponse(error) && error.status === 400;
+  return (
+    <div className="page">
+      <h1>{missing ? 'There is no such page' : refused ? 'That cannot be shown' : 'Something went wrong'}</h1>
+      <p>
+        {isRouteErrorResponse(error) && typeof error.data === 'string' && error.data !== ''
+          ? error.data
+          : 'Nothing was lost. Reload the page; if it happens again, the server’s log says more.'}
+      </p>
+      <p>
+        <Link to="/">All papers</Link>
+      </p>
+    </div>
+  );
+}

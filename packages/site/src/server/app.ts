@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { serveStatic } from '@hono/node-server/serve-static';
+import { Hono } from 'hono';
+import { api } from './api.ts';
+import type { Services } from './services.ts';
+
+export interface AppOptions {
+  services: Services;
+  /** Answers everything that is a page. */
+  pages: (request: Request) => Promise<Response>;
+  /** Folder of the built client. */
+  client: string;
+  /** Folder of the labs' pictures and texts. */
+  labAssets: string;
+}
+
+/** All routes of the site on one Hono app; testable with app.request(). */
+export function createApp({ services, pages, client, labAssets }: AppOptions): Hono {
+  const app = new Hono();
+  app.use('*', async (context, next) => {
+    await next();
+    const { headers } = context.res;
+    // Isolation gives pages SharedArrayBuffer, which the WASM tier needs for its threads.
+    headers.set('Cross-Origin-Opener-Policy', 'same-origin');
+    headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
+    headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+    headers.set('X-Content-Type-Options', 'nosniff');
+    headers.set('Referrer-Policy', 'strict-origin-when-cross-origin');
+    if (!headers.has('Content-Security-Policy'))
+      headers.set('Content-Security-Policy', contentSecurityPolicy());
+  });
+  app.get('/healthz', async (context) => {
+    await services.database.query('SELECT 1');
+    return context.json({ ok: true });
+  });
+  app.route('/api', api(services));
+  app.get('/ledger/:machine/:file{[a-z0-9-]+\\.json}', (context) => {
+    const { machine, file } = context.req.param();
+    const text = services.ledger.file(machine, file.slice(0, -'.json'.length));
+    if (text === undefined)
+      return context.json(
+        { error: { argument: 'path', given: context.req.path, allowed: 'a file named on /ledger' } },
+        404,
+      );
+    return context.body(text, 200, {
+      'Content-Type': 'application/json',
+      'Content-Disposition': `attachment; filename="${machine}-${file}"`,
+    });
+  });
+  app.use('/assets/*', cached('public, max-age=31536000, immutable'), serveStatic({ root: client }));
+  app.use(
+    '/assets-lab/*',
+    cached('public, max-age=3600'),
+    serveStatic({ root: labAssets, rewriteRequestPath: (path) => path.slice('/assets-lab'.length) }),
+  );
+  app.get('/favicon.svg', async (context) =>
+    context.body(await readFile(join(client, 'favicon.svg'), 'utf8'), 200, {
+      'Content-Type': 'image/svg+xml',
+      'Cache-Control': 'public, max-age=86400',
+    }),
+  );
+  app.all('*', (context) => pages(context.req.raw));
+  app.onError((error, context) => {
+    console.error(JSON.stringify({ level: 'error', path: context.req.path, message: error.message }));
+    return context.text('Something went wrong on this server. Nothing was lost; try again.', 500);
+  });
+  return app;
+}
+
+/** Scripts run from this server or with the page's nonce; WASM may compile; nothing comes from elsewhere. */
+export function contentSecurityPolicy(nonce?: string): string {
+  return [
+    "default-src 'self'",
+    `script-src 'self' 'wasm-unsafe-eval'${nonce ? ` 'nonce-${nonce}'` : ''}`,
+    "worker-src 'self'",
+    "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' blob: data:",
+    "connect-src 'self'",
+    "base-uri 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "object-src 'none'",
+  ].join('; ');
+}
+
+function cached(value: string) {
+  return async (context: { res: Response }, next: () => Promise<void>) => {
+    await next();
+    if (context.res.ok) context.res.headers.set('Cache-Control', value);
+  };
+}

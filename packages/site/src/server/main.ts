@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { serve } from '@hono/node-server';
+import { createRequestHandler, type ServerBuild } from 'react-router';
+import { createApp } from './app.ts';
+import { type Database, openEmbedded } from './database.ts';
+import { readLedger } from './ledger.ts';
+import { DirectoryInUse, takeDirectory } from './lock.ts';
+import { seed } from './seed.ts';
+import type { Services } from './services.ts';
+import { readSettings } from './settings.ts';
+
+const site = join(import.meta.dirname, '../..');
+const root = join(site, '../..');
+
+/** Starts the site and prints its address. Resolves when it serves. */
+async function main(): Promise<void> {
+  const { port, host, data } = readSettings(process.env);
+  const bundle = join(site, 'build/server/index.js');
+  if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
+  const lock = takeDirectory(data);
+  let database: Database | undefined;
+  try {
+    const fresh = !existsSync(join(data, 'postgres'));
+    if (fresh) console.log(`Making a database in ${data} …`);
+    database = await openEmbedded(join(data, 'postgres'));
+    const added = await seed(database);
+    if (added > 0) console.log(`Added ${added} papers.`);
+    const ledger = readLedger(join(root, 'results'), (message) => console.error(message));
+    const services: Services = { database, ledger };
+    const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
+    (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
+    const app = createApp({
+      services,
+      pages: createRequestHandler(build, 'production'),
+      client: join(site, 'build/client'),
+      labAssets: join(root, 'packages/papers/assets'),
+    });
+    const server = serve({ fetch: app.fetch, port, hostname: host });
+    const address = await new Promise<string>((resolve, reject) => {
+      server.once('error', reject);
+      server.once('listening', () => {
+        const bound = server.address();
+        resolve(
+          `http://${host.includes(':') ? `[${host}]` : host}:${typeof bound === 'object' && bound ? bound.port : port}`,
+        );
+      });
+    });
+    lock.announce(address);
+    console.log(`Saccade serves ${address} (data in ${data})`);
+    let stopping = false;
+    const stop = () => {
+      if (stopping) return;
+      stopping = true;
+      server.close(async () => {
+        await database?.close();
+        lock.release();
+        process.exit(0);
+      });
+      // Keep-alive connections would hold the server open for ever.
+      (server as { closeAllConnections?: () => void }).closeAllConnections?.();
+    };
+    process.on('SIGINT', stop);
+    process.on('SIGTERM', stop);
+  } catch (error) {
+    await database?.close();
+    lock.release();
+    throw error;
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const said =
+    error instanceof DirectoryInUse || code !== 'EADDRINUSE'
+      ? message
+      : `${message}; another program has the port: set PORT`;
+  console.error(`saccade: ${said}`);
+  process.exit(1);
+}
