@@ -20,6 +20,8 @@ export interface Outputs {
    * attention row of a hovered query, the kept mass, FLOPs and memory from it.
    */
   attended: AttendOptions;
+  /** Tensors that `attended` reads (selected lists, score tables): dispose of them when it is no longer needed. */
+  held?: readonly Tensor[];
 }
 
 export interface RunContext {

@@ -1,0 +1,3 @@
+import type { Claim } from '../kit/claim.ts';
+
+export const claims: readonly Claim[] = [];

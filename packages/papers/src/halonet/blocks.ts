@@ -1,0 +1,124 @@
+import { ArgumentError, NO_TOKEN } from '@saccade/attention';
+import type { Options } from './paper.ts';
+
+/** Where blocks, queries and windows lie. */
+export interface HaloGeometry {
+  rows: number;
+  columns: number;
+  blocksDown: number;
+  blocksAcross: number;
+  /** K = b + 2h: side of a window. */
+  windowSide: number;
+  /** Distance of neighbouring queries in a block: 2 with strided queries, else 1. */
+  queryStep: number;
+  /** Queries on a side of a block: b / queryStep. */
+  querySide: number;
+}
+
+/**
+ * Geometry of the options on `tokens` pixels.
+ * @throws ArgumentError where the grid does not fit the tokens, or the block the grid (without pad)
+ */
+export function haloGeometry(tokens: number, options: Options): HaloGeometry {
+  const [rows, columns] = gridOf(tokens, options.grid);
+  const { blockSize, halo, stride, averageDown, pad } = options;
+  if (!pad && (rows % blockSize !== 0 || columns % blockSize !== 0)) {
+    throw new ArgumentError(
+      'halonet',
+      'blockSize',
+      blockSize,
+      `a divisor of both sides of the grid [${rows}, ${columns}], or pad: true`,
+    );
+  }
+  if (stride === 2 && (rows % 2 !== 0 || columns % 2 !== 0))
+    throw new ArgumentError('halonet', 'grid', `[${rows}, ${columns}]`, 'even sides with stride 2');
+  const queryStep = stride === 2 && !averageDown ? 2 : 1;
+  return {
+    rows,
+    columns,
+    blocksDown: Math.ceil(rows / blockSize),
+    blocksAcross: Math.ceil(columns / blockSize),
+    windowSide: blockSize + 2 * halo,
+    queryStep,
+    querySide: blockSize / queryStep,
+  };
+}
+
+function gridOf(tokens: number, grid: readonly number[] | undefined): [number, number] {
+  if (grid) {
+    const product = grid[0] * grid[1];
+    if (product !== tokens) {
+      throw new ArgumentError(
+        'halonet',
+        'grid',
+        `[${grid.join(', ')}], ${product} tokens`,
+        `a product of ${tokens}, the tokens of the tensors`,
+      );
+    }
+    return [grid[0], grid[1]];
+  }
+  const side = Math.round(Math.sqrt(tokens));
+  if (side * side !== tokens)
+    throw new ArgumentError('halonet', 'grid', 'not given', `rows and columns whose product is ${tokens}`);
+  return [side, side];
+}
+
+/**
+ * Query slots, block by block, and the window of each block.
+ * With strided queries the pixels in between follow in blocks whose window is empty: their rows become zeros.
+ * @returns order [slots]; boxes [slots / querySide²][6] as KeyRule 'boxes' wants them, leading axis 1
+ */
+export function haloBlocks(
+  geometry: HaloGeometry,
+  options: Options,
+): { order: Uint32Array; boxes: Int32Array } {
+  const { rows, columns, blocksDown, blocksAcross, windowSide, queryStep, querySide } = geometry;
+  const { blockSize, halo } = options;
+  const count = blocksDown * blocksAcross;
+  const perBlock = querySide * querySide;
+  const groups = queryStep * queryStep; // the first sees, the others do not
+  const order = new Uint32Array(groups * count * perBlock).fill(NO_TOKEN);
+  const boxes = new Int32Array(groups * count * 6);
+  for (let group = 0; group < groups; group++) {
+    for (let block = 0; block < count; block++) {
+      const top = Math.floor(block / blocksAcross) * blockSize;
+      const left = (block % blocksAcross) * blockSize;
+      const at = group * count + block;
+      if (group === 0) boxes.set([0, top - halo, left - halo, 1, windowSide, windowSide], at * 6);
+      for (let place = 0; place < perBlock; place++) {
+        const row = top + Math.floor(place / querySide) * queryStep + Math.floor(group / queryStep);
+        const column = left + (place % querySide) * queryStep + (group % queryStep);
+        if (row < rows && column < columns) order[at * perBlock + place] = row * columns + column;
+      }
+    }
+  }
+  return { order, boxes };
+}
+
+/** Block, window (cut to the image) and counts around one pixel: what a page draws. */
+export function neighbourhood(tokens: number, options: Options, pixel: number) {
+  const geometry = haloGeometry(tokens, options);
+  const { rows, columns, windowSide, queryStep } = geometry;
+  const { blockSize, halo, centredRadius } = options;
+  const [row, column] = [Math.floor(pixel / columns), pixel % columns];
+  const top = Math.floor(row / blockSize) * blockSize;
+  const left = Math.floor(column / blockSize) * blockSize;
+  const cut = (firstRow: number, firstColumn: number, side: number) => ({
+    top: Math.max(firstRow, 0),
+    left: Math.max(firstColumn, 0),
+    bottom: Math.min(firstRow + side, rows),
+    right: Math.min(firstColumn + side, columns),
+  });
+  return {
+    /** false for pixels between strided queries. */
+    asks: (row - top) % queryStep === 0 && (column - left) % queryStep === 0,
+    block: cut(top, left, blockSize),
+    window: cut(top - halo, left - halo, windowSide),
+    centred:
+      centredRadius === undefined
+        ? undefined
+        : cut(row - centredRadius, column - centredRadius, 2 * centredRadius + 1),
+    keysPerQuery: windowSide * windowSide,
+    overlap: (windowSide * windowSide) / (blockSize * blockSize),
+  };
+}
