@@ -1,7 +1,8 @@
 // `npm run readme`: writes the tables of README.md that are made from the sources. A test compares them.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { catalogue, findRunnable } from '@saccade/papers';
+import { findRunnable } from '@saccade/papers';
+import { catalogue } from '@saccade/papers/catalogue';
 import type { LedgerFile, VerdictName } from '@saccade/papers/kit';
 
 const root = resolve(import.meta.dirname, '..');

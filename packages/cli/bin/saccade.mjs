@@ -13,6 +13,11 @@ const canRunSources = major > 22 || (major === 22 && minor >= 18);
 offerSoftwareDriver(process.env);
 
 if (canRunSources) {
+  // `saccade list | head` closes our output early; that is no error.
+  process.stdout.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
   const { main } = await import('../src/main.ts');
   const code = await main(process.argv.slice(2));
   // Dawn's threads outlive its devices: leave once everything is written.

@@ -1,5 +1,6 @@
 import { ArgumentError, type Device, type DeviceKind, openDevice, type Tier } from '@saccade/attention';
-import { catalogue, findPaper, findRunnable, papers } from '@saccade/papers';
+import { findRunnable, papers } from '@saccade/papers';
+import { catalogue, findPaper } from '@saccade/papers/catalogue';
 import type { Paper } from '@saccade/papers/kit';
 
 export const deviceKinds = ['auto', 'webgpu', 'wasm', 'reference'] as const;

@@ -26,13 +26,8 @@ export async function main(args: readonly string[], console: Console = processCo
     if (cancel.signal.aborted) process.exit(1);
     cancel.abort();
   };
-  const onBrokenPipe = (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  };
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onInterrupt);
-  process.stdout.on('error', onBrokenPipe);
   const json = args.includes('--json');
   let code = 0;
   try {
@@ -48,7 +43,6 @@ export async function main(args: readonly string[], console: Console = processCo
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onInterrupt);
-    process.stdout.off('error', onBrokenPipe);
   }
 }
 

@@ -1,4 +1,5 @@
-import { catalogue, findRunnable } from '@saccade/papers';
+import { findRunnable } from '@saccade/papers';
+import { catalogue } from '@saccade/papers/catalogue';
 import { type Context, printJson, table } from '../console.ts';
 
 /** `saccade list`: the papers, and which of them run. */
