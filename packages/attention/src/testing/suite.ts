@@ -68,7 +68,7 @@ const shapes: AttendCase[] = [
     queryTokens: 33,
     keyTokens: 200,
     headDim: 8,
-    options: () => ({ score: ({ score, key }) => score.add(key.toFloat().mul(0.7)) }),
+    options: () => ({ score: ({ score, key }) => score.add(key.toFloat().mul(0.2)) }),
   },
   { name: 'f16', heads: 2, queryTokens: 70, headDim: 64, dtype: 'f16', options: causal },
   { name: 'f16, odd channels', heads: 2, queryTokens: 17, headDim: 33, dtype: 'f16' },

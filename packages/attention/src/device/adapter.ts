@@ -1,0 +1,90 @@
+import { DeviceError } from '../errors.ts';
+
+/** Where Chromium and Chrome keep SwiftShader, a Vulkan driver in software that Dawn accepts. */
+const softwareDrivers = [
+  '/usr/lib/chromium/vk_swiftshader_icd.json',
+  '/usr/lib/chromium-browser/vk_swiftshader_icd.json',
+  '/usr/lib64/chromium-browser/vk_swiftshader_icd.json',
+  '/usr/lib64/chromium/vk_swiftshader_icd.json',
+  '/snap/chromium/current/usr/lib/chromium-browser/vk_swiftshader_icd.json',
+  '/opt/google/chrome/vk_swiftshader_icd.json',
+  '/opt/microsoft/msedge/vk_swiftshader_icd.json',
+];
+
+/** Dawn's instances and adapters: when the garbage collector takes one that is in use, the process dies. */
+const kept: unknown[] = [];
+const instances = new Map<string, GPU>();
+
+/**
+ * The adapter to run on: the browser's, or Dawn's in Node.
+ * @throws DeviceError that says what to install or where to look
+ */
+export async function findAdapter(dawnFeatures: readonly string[] = []): Promise<GPUAdapter> {
+  const own = (globalThis.navigator as Navigator | undefined)?.gpu;
+  if (own) {
+    const adapter = await own.requestAdapter({ powerPreference: 'high-performance' });
+    if (adapter) return keep(adapter);
+    throw new DeviceError('the browser offers no WebGPU adapter', {
+      needs: 'a GPU that the browser trusts, or its software adapter',
+      has: 'navigator.gpu without an adapter',
+    });
+  }
+  if (typeof process === 'undefined' || !process.versions?.node) {
+    throw new DeviceError('this browser has no WebGPU', {
+      needs: 'navigator.gpu (Chrome 113, Safari 26, Firefox 141, or later, on a secure page)',
+      has: 'none',
+    });
+  }
+  const adapter = (await requestFromDawn(dawnFeatures, '')) ?? (await requestFromSoftware(dawnFeatures));
+  if (adapter) return keep(adapter);
+  throw new DeviceError('Dawn finds no WebGPU adapter', {
+    needs:
+      'a Vulkan, Metal or D3D12 driver; on Linux without a GPU the packages chromium (it brings SwiftShader) and libvulkan1',
+    has: `${process.platform} ${process.arch}, VK_ICD_FILENAMES=${process.env.VK_ICD_FILENAMES ?? ''}`,
+  });
+}
+
+function keep<T>(thing: T): T {
+  kept.push(thing);
+  return thing;
+}
+
+async function requestFromDawn(features: readonly string[], driver: string): Promise<GPUAdapter | null> {
+  const key = `${features.join(',')} ${driver}`;
+  let instance = instances.get(key);
+  if (!instance) {
+    // hidden from bundlers: a page never gets here
+    const name = 'webgpu';
+    let dawn: { create(options: string[]): GPU };
+    try {
+      dawn = await import(/* @vite-ignore */ name);
+    } catch (error) {
+      throw new DeviceError(
+        'Dawn cannot be loaded',
+        {
+          needs: "the npm package 'webgpu' with its binary for this machine",
+          has: `${process.platform} ${process.arch}: ${(error as Error).message}`,
+        },
+        { cause: error },
+      );
+    }
+    instance = keep(dawn.create(features.length > 0 ? [`enable-dawn-features=${features.join(',')}`] : []));
+    instances.set(key, instance);
+  }
+  try {
+    return await instance.requestAdapter({ powerPreference: 'high-performance' });
+  } catch {
+    return null; // Dawn rejects where the Vulkan loader is missing
+  }
+}
+
+/** The caller's own choice of a driver stays; without one, SwiftShader is looked for where browsers keep it. */
+async function requestFromSoftware(features: readonly string[]): Promise<GPUAdapter | null> {
+  const { env } = process;
+  if (process.platform !== 'linux' || env.VK_ICD_FILENAMES || env.VK_DRIVER_FILES) return null;
+  const { existsSync } = process.getBuiltinModule('node:fs');
+  const driver = softwareDrivers.find((path) => existsSync(path));
+  if (!driver) return null;
+  env.VK_ICD_FILENAMES = driver;
+  return requestFromDawn(features, driver);
+}

@@ -1,0 +1,58 @@
+import { read, type StorageBinding } from '../../wgsl/bindings.ts';
+
+/** How rows of numbers lie in a storage buffer: by vec4 where rows are whole vec4s, else number by number. */
+export type Storage = 'f32' | 'f16';
+
+/** Binding of a tensor whose rows have `rowLength` numbers. */
+export function rowBinding(storage: Storage, rowLength: number): StorageBinding {
+  return read(elementOf(storage, rowLength));
+}
+
+export function elementOf(storage: Storage, rowLength: number): string {
+  if (rowLength % 4 !== 0) return storage === 'f32' ? 'f32' : 'u32';
+  return storage === 'f32' ? 'vec4<f32>' : 'vec2<u32>';
+}
+
+/** `fn <name>Vector(row, d) -> vec4<f32>`: numbers 4d to 4d + 3 of a row; zeros beyond its end. */
+export function readVector(name: string, storage: Storage, rowLength: number): string {
+  const whole = rowLength % 4 === 0;
+  const at = `row * ${rowLength / 4}u + d`;
+  const body = whole
+    ? {
+        f32: `  return ${name}[${at}];`,
+        f16: `  let halves = ${name}[${at}];
+  return vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y));`,
+      }[storage]
+    : `  let at = row * ${rowLength}u + 4u * d;
+  let rest = ${rowLength}u - 4u * d;
+  var numbers = vec4<f32>(${name}Number(at), 0.0, 0.0, 0.0);
+  if (rest > 1u) { numbers.y = ${name}Number(at + 1u); }
+  if (rest > 2u) { numbers.z = ${name}Number(at + 2u); }
+  if (rest > 3u) { numbers.w = ${name}Number(at + 3u); }
+  return numbers;`;
+  const vector = `fn ${name}Vector(row: u32, d: u32) -> vec4<f32> {\n${body}\n}`;
+  return whole ? vector : `${readNumber(name, storage)}\n\n${vector}`;
+}
+
+/** `fn <name>Number(at) -> f32`: number `at` of a buffer of f32, or of halves packed in u32. */
+export function readNumber(name: string, storage: Storage): string {
+  const text = {
+    f32: `${name}[at]`,
+    f16: `unpack2x16float(${name}[at / 2u])[at % 2u]`,
+  }[storage];
+  return `fn ${name}Number(at: u32) -> f32 {\n  return ${text};\n}`;
+}
+
+/** `fn <name>Store(row, d, numbers)`: writes numbers 4d to 4d + 3 of a row. Halves must come in whole vec4s. */
+export function storeVector(name: string, storage: Storage, rowLength: number): string {
+  const at = `row * ${rowLength / 4}u + d`;
+  const body =
+    rowLength % 4 === 0
+      ? {
+          f32: `  ${name}[${at}] = numbers;`,
+          f16: `  ${name}[${at}] = vec2<u32>(pack2x16float(numbers.xy), pack2x16float(numbers.zw));`,
+        }[storage]
+      : `  let at = row * ${rowLength}u + 4u * d;
+  for (var i = 0u; i < min(4u, ${rowLength}u - 4u * d); i++) { ${name}[at + i] = numbers[i]; }`;
+  return `fn ${name}Store(row: u32, d: u32, numbers: vec4<f32>) {\n${body}\n}`;
+}

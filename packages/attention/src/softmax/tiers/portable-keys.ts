@@ -1,0 +1,107 @@
+import { wgsl } from '../../wgsl/assemble.ts';
+
+/** Where the plan's lists are: packed with the orders in `plan`, or in tensors of their own that a selection wrote. */
+export type ListPlace = 'packed' | 'tensors';
+
+export type KeyKind = 'all' | 'ranges' | 'blocks' | 'boxes';
+
+/**
+ * Which token stands in a key slot. Tokens carry FULL where the plan says that no pair of the block is masked;
+ * ZERO is a zero key outside the grid that takes part, ABSENT is nothing.
+ */
+export const keyConstants = wgsl`
+const ZERO = -1;
+const ABSENT = -2;
+const FULL = 0x40000000;
+const TOKEN_BITS = 0x3fffffff;`;
+
+const lists = {
+  packed: wgsl`
+fn rowAt(at: u32) -> u32 { return plan[shape.rowsAt + at]; }
+fn blockAt(at: u32) -> u32 { return plan[shape.blocksAt + at]; }`,
+  tensors: wgsl`
+fn rowAt(at: u32) -> u32 { return rows[at]; }
+fn blockAt(at: u32) -> u32 { return blocks[at]; }`,
+};
+
+const orders = {
+  none: wgsl`
+fn keyInOrder(slot: u32) -> i32 { return i32(slot); }`,
+  given: wgsl`
+fn keyInOrder(slot: u32) -> i32 {
+  let token = plan[shape.keyOrderAt + slot];
+  return select(i32(token), ABSENT, token == NO_TOKEN);
+}`,
+};
+
+/** Number of key slots that a query block visits; the same for all threads of a workgroup. */
+const counts = {
+  all: wgsl`
+fn keyCount(tile: Located) -> u32 { return shape.keyTokens; }`,
+  /** The last query of the tile sees the last key that any of them sees. */
+  allCausal: wgsl`
+fn keyCount(tile: Located) -> u32 {
+  let end = i32(min(tile.firstSlot + QUERY_TILE, tile.endSlot)) + shape.causalOffset;
+  return u32(clamp(end, 0, i32(shape.keyTokens)));
+}`,
+  ranges: wgsl`
+fn keyCount(tile: Located) -> u32 { return rowAt(2u * tile.row + 1u); }`,
+  blocks: wgsl`
+fn keyCount(tile: Located) -> u32 { return rowAt(2u * tile.row + 1u) * shape.keyBlock; }`,
+  boxes: wgsl`
+fn keyCount(tile: Located) -> u32 {
+  let at = 6u * tile.block;
+  return rowAt(at + 3u) * rowAt(at + 4u) * rowAt(at + 5u);
+}`,
+};
+
+const tokens = {
+  all: wgsl`
+fn keyToken(tile: Located, slot: u32) -> i32 { return i32(slot); }`,
+  ranges: wgsl`
+fn keyToken(tile: Located, slot: u32) -> i32 {
+  let place = rowAt(2u * tile.row) + slot;
+  if (place >= shape.keySlots) { return ABSENT; }
+  return keyInOrder(place);
+}`,
+  blocks: wgsl`
+fn keyToken(tile: Located, slot: u32) -> i32 {
+  let entry = blockAt(rowAt(2u * tile.row) + slot / shape.keyBlock);
+  let place = (entry & 0x7fffffffu) * shape.keyBlock + slot % shape.keyBlock;
+  if (place >= shape.keySlots) { return ABSENT; }
+  let token = keyInOrder(place);
+  return select(token, token | FULL, token >= 0 && (entry >> 31u) == 1u);
+}`,
+  boxes: wgsl`
+fn keyToken(tile: Located, slot: u32) -> i32 {
+  let at = 6u * tile.block;
+  let extent = vec3<i32>(i32(rowAt(at + 3u)), i32(rowAt(at + 4u)), i32(rowAt(at + 5u)));
+  let origin = vec3<i32>(i32(rowAt(at)), i32(rowAt(at + 1u)), i32(rowAt(at + 2u)));
+  let grid = vec3<i32>(shape.grid0, shape.grid1, shape.grid2);
+  let inner = i32(slot) / extent.z;
+  let offset = vec3<i32>(inner / extent.y, inner % extent.y, i32(slot) % extent.z);
+  let place = origin + offset * vec3<i32>(shape.step0, shape.step1, shape.step2);
+  if (any(place < vec3<i32>(0)) || any(place >= grid)) { return OUTSIDE; }
+  return (place.x * grid.y + place.y) * grid.z + place.z;
+}`,
+};
+
+/** `keyCount(tile)` and `keyToken(tile, slot)` of a key rule, with what they call. */
+export function keyStages(options: {
+  kind: KeyKind;
+  place: ListPlace;
+  ordered: boolean;
+  stopEarly: boolean;
+  outside: 'skip' | 'zero';
+}): string[] {
+  const { kind, place, ordered, stopEarly, outside } = options;
+  const own = [counts[kind === 'all' && stopEarly ? 'allCausal' : kind], tokens[kind]];
+  switch (kind) {
+    case 'all':
+      return own;
+    case 'boxes':
+      return [lists.packed, `const OUTSIDE = ${outside === 'zero' ? 'ZERO' : 'ABSENT'};`, ...own];
+    default:
+      return [lists[place], orders[ordered ? 'given' : 'none'], ...own];
+  }
+}
