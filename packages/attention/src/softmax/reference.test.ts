@@ -117,7 +117,7 @@ describe('gradients by plain loops', () => {
       ] as const;
     const loss = async () => {
       const { output } = await attend(...tensors(), options);
-      return (await output.read()).reduce((sum: number, x: number, i: number) => sum + x * weights[i], 0);
+      return Array.from(await output.read()).reduce((sum, x, i) => sum + x * weights[i], 0);
     };
     const gradients = await attendGradientsReference(checkAttend(...tensors(), options), weights);
     for (const name of ['query', 'key', 'value'] as const) {
