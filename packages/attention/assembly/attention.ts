@@ -1,0 +1,315 @@
+import { modify, log as naturalLog } from './env';
+import { copyHalves, exp2, halfAt, storeHalf } from './numbers';
+import * as P from './params';
+import { place, real, usePlace, word } from './params';
+import { addSeenValues, addValues, anyNonFinite, scoreTile } from './products';
+import * as Walk from './walk';
+
+const LOG2_E: f32 = Math.LOG2E;
+/** A row's maximum is only moved when a tile exceeds it by this (e^5.5 = 2^8), so most tiles rescale nothing. */
+const SLACK: f32 = 5.545177444479562;
+
+let queries: usize = 0; // [group][headDim][8]
+let outputs: usize = 0; // [group][valueDim][8]
+let maxima: usize = 0; // [group][8]
+let sums: usize = 0; // [group][8]
+let rowTokens: usize = 0; // [group][8], -1: no query
+let rowSlots: usize = 0; // [group][8]
+let scores: usize = 0; // [TILE][8]
+let keyTile: usize = 0; // [TILE][headDim]
+let valueTile: usize = 0; // [TILE][valueDim]
+
+/** Bytes of scratch that one thread needs. */
+export function scratchBytes(headDim: i32, valueDim: i32): i32 {
+  return 4 * (P.ROWS_A_TASK * (headDim + valueDim + 4) + P.TILE * (8 + headDim + valueDim + 3)) + 64;
+}
+
+/** Runs tasks until the shared counter reaches the end, at most `most`; whether any may be left. */
+export function attend(params: usize, scratch: usize, most: i32): bool {
+  usePlace(params);
+  const headDim = word(P.HEAD_DIM);
+  const valueDim = word(P.VALUE_DIM);
+  queries = scratch;
+  outputs = queries + 4 * P.ROWS_A_TASK * headDim;
+  maxima = outputs + 4 * P.ROWS_A_TASK * valueDim;
+  sums = maxima + 4 * P.ROWS_A_TASK;
+  rowTokens = sums + 4 * P.ROWS_A_TASK;
+  rowSlots = rowTokens + 4 * P.ROWS_A_TASK;
+  scores = rowSlots + 4 * P.ROWS_A_TASK;
+  keyTile = scores + 32 * P.TILE;
+  valueTile = keyTile + 4 * P.TILE * headDim;
+  Walk.useLists(valueTile + 4 * P.TILE * valueDim);
+  const tasks = word(P.TASKS);
+  for (let done = 0; done < most; done++) {
+    let task: i32;
+    if (ASC_FEATURE_THREADS) task = atomic.add<i32>(params, 1);
+    else {
+      task = load<i32>(params);
+      store<i32>(params, task + 1);
+    }
+    if (task >= tasks) return false;
+    runTask(task);
+  }
+  return true;
+}
+
+function runTask(task: i32): void {
+  const chunks = word(P.CHUNKS);
+  const queryBlocks = word(P.QUERY_BLOCKS);
+  const heads = word(P.HEADS);
+  const chunk = task % chunks;
+  const rest = task / chunks;
+  const block = rest % queryBlocks;
+  const batchHead = rest / queryBlocks;
+  const batch = batchHead / heads;
+  const head = batchHead % heads;
+  const blockSize = word(P.QUERY_BLOCK);
+  const inBlock = chunk * P.ROWS_A_TASK;
+  const first = block * blockSize + inBlock;
+  const rows = min(min(blockSize - inBlock, P.ROWS_A_TASK), word(P.QUERY_SLOTS) - first);
+  if (rows <= 0) return;
+  const groups = (rows + 7) >> 3;
+  packQueries(batchHead, first, inBlock, rows, groups);
+
+  const causal = word(P.CAUSAL);
+  const offset = word(P.CAUSAL_OFFSET);
+  let lowest = i32.MAX_VALUE;
+  let highest = -1;
+  for (let i = 0; i < rows; i++) {
+    const token = load<i32>(rowTokens + ((<usize>i) << 2));
+    if (token < 0) continue;
+    lowest = min(lowest, token);
+    highest = max(highest, token);
+  }
+  if (highest < 0) return;
+  const lists = word(P.LIST_HEADS);
+  const list = (word(P.LIST_BATCHES) === 1 ? 0 : batch) * lists + head / (heads / lists);
+  Walk.start(list, block, causal ? highest + offset : i32.MAX_VALUE);
+  const keyHead = batch * word(P.KEY_HEADS) + head / (heads / word(P.KEY_HEADS));
+  for (let count = Walk.next(); count > 0; count = Walk.next()) {
+    const masksCausally = causal !== 0 && Walk.highest > lowest + offset;
+    runTile(keyHead, count, groups, masksCausally, batch, head);
+  }
+  storeRows(batchHead, rows);
+}
+
+/** Scaled queries of up to 64 slots, 8 rows side by side; padding rows are zero. Clears the sums. */
+function packQueries(batchHead: i32, first: i32, inBlock: i32, rows: i32, groups: i32): void {
+  const headDim = word(P.HEAD_DIM);
+  const valueDim = word(P.VALUE_DIM);
+  const order = place(P.QUERY_ORDER);
+  const half = word(P.HALF_INPUTS);
+  const scale = real(P.SCALE);
+  const queryTokens = word(P.QUERY_TOKENS);
+  const source = place(P.QUERY);
+  memory.fill(outputs, 0, (<usize>(groups * valueDim)) << 5);
+  memory.fill(sums, 0, (<usize>groups) << 5);
+  for (let i = 0; i < groups << 3; i++) {
+    const at = (<usize>i) << 2;
+    let token = -1;
+    if (i < rows) token = order ? load<i32>(order + ((<usize>(first + i)) << 2)) : first + i;
+    if (<u32>token >= <u32>queryTokens) token = -1;
+    store<i32>(rowTokens + at, token);
+    store<i32>(rowSlots + at, inBlock + i);
+    store<f32>(maxima + at, -Infinity);
+    const to = queries + ((<usize>((i >> 3) * headDim)) << 5) + ((<usize>(i & 7)) << 2);
+    if (token < 0) {
+      for (let d = 0; d < headDim; d++) store<f32>(to + ((<usize>d) << 5), 0);
+      continue;
+    }
+    const element = <usize>(batchHead * queryTokens + token) * <usize>headDim;
+    if (half) {
+      const from = source + (element << 1);
+      for (let d = 0; d < headDim; d++)
+        store<f32>(to + ((<usize>d) << 5), scale * halfAt(from + ((<usize>d) << 1)));
+    } else {
+      const from = source + (element << 2);
+      for (let d = 0; d < headDim; d++)
+        store<f32>(to + ((<usize>d) << 5), scale * load<f32>(from + ((<usize>d) << 2)));
+    }
+  }
+}
+
+/** The rows of the tile side by side: where they already are, or gathered (and widened) into `tile`. */
+function gather(source: usize, tile: usize, keyHead: i32, count: i32, channels: i32): usize {
+  const half = word(P.HALF_INPUTS);
+  const shift: usize = half ? 1 : 2;
+  const base = source + ((<usize>keyHead * <usize>word(P.KEY_TOKENS) * <usize>channels) << shift);
+  if (Walk.contiguous) {
+    const from = base + ((<usize>load<i32>(Walk.tokens) * <usize>channels) << shift);
+    if (!half) return from;
+    copyHalves(from, tile, count * channels);
+    return tile;
+  }
+  const stride = (<usize>channels) << 2;
+  for (let i = 0; i < count; i++) {
+    const token = load<i32>(Walk.tokens + ((<usize>i) << 2));
+    const to = tile + <usize>i * stride;
+    const from = base + ((<usize>token * <usize>channels) << shift);
+    if (token < 0) memory.fill(to, 0, stride);
+    else if (half) copyHalves(from, to, channels);
+    else copyRow(from, to, channels);
+  }
+  return tile;
+}
+
+function copyRow(from: usize, to: usize, channels: i32): void {
+  let d = 0;
+  for (; d + 4 <= channels; d += 4) v128.store(to + ((<usize>d) << 2), v128.load(from + ((<usize>d) << 2)));
+  for (; d < channels; d++) store<f32>(to + ((<usize>d) << 2), load<f32>(from + ((<usize>d) << 2)));
+}
+
+function runTile(keyHead: i32, count: i32, groups: i32, masksCausally: bool, batch: i32, head: i32): void {
+  const headDim = word(P.HEAD_DIM);
+  const valueDim = word(P.VALUE_DIM);
+  const modifies = word(P.MODIFIES);
+  const keys = gather(place(P.KEY), keyTile, keyHead, count, headDim);
+  const values = gather(place(P.VALUE), valueTile, keyHead, count, valueDim);
+  const hides = modifies !== 0 || masksCausally;
+  const careful = hides && anyNonFinite(values, count * valueDim);
+  for (let group = 0; group < groups; group++) {
+    const eight = (<usize>group) << 5;
+    const output = outputs + <usize>valueDim * eight;
+    scoreTile(keys, count, headDim, queries + <usize>headDim * eight, scores);
+    if (modifies) {
+      modify(
+        scores,
+        count,
+        Walk.tokens,
+        Walk.slots,
+        Walk.full,
+        rowTokens + eight,
+        rowSlots + eight,
+        place(P.TABLES),
+        batch,
+        head,
+      );
+    }
+    if (masksCausally) hideLater(count, rowTokens + eight);
+    if (!weigh(count, group, output, valueDim)) continue;
+    if (careful) addSeenValues(values, count, valueDim, scores, output);
+    else addValues(values, count, valueDim, scores, output);
+  }
+}
+
+/** Keys after query + offset get -Infinity. */
+function hideLater(count: i32, tokens: usize): void {
+  const offset = i32x4.splat(word(P.CAUSAL_OFFSET));
+  const last0 = i32x4.add(v128.load(tokens), offset);
+  const last1 = i32x4.add(v128.load(tokens, 16), offset);
+  const hidden = f32x4.splat(-Infinity);
+  for (let i = 0; i < count; i++) {
+    const key = v128.load_splat<i32>(Walk.tokens + ((<usize>i) << 2));
+    const at = scores + ((<usize>i) << 5);
+    v128.store(at, v128.bitselect(hidden, v128.load(at), i32x4.gt_s(key, last0)));
+    v128.store(at, v128.bitselect(hidden, v128.load(at, 16), i32x4.gt_s(key, last1)), 16);
+  }
+}
+
+function finiteBase(maximum: v128): v128 {
+  return v128.andnot(maximum, f32x4.eq(maximum, f32x4.splat(-Infinity)));
+}
+
+/**
+ * Online softmax of a tile, eight rows at once: scores become weights. False if no row sees any key of it.
+ * pmax keeps its first operand when the second is NaN: maxima stay numbers and the weights carry the NaN.
+ */
+function weigh(count: i32, group: i32, output: usize, valueDim: i32): bool {
+  const lowest = f32x4.splat(-Infinity);
+  const end = scores + ((<usize>count) << 5);
+  let top0 = lowest;
+  let top1 = lowest;
+  let unseen0 = f32x4.splat(0);
+  for (let at = scores; at < end; at += 32) {
+    const s0 = v128.load(at);
+    const s1 = v128.load(at, 16);
+    top0 = f32x4.pmax(top0, s0);
+    top1 = f32x4.pmax(top1, s1);
+    unseen0 = v128.or(unseen0, v128.or(f32x4.ne(s0, s0), f32x4.ne(s1, s1)));
+  }
+  const nothing = i32x4.all_true(v128.and(f32x4.eq(top0, lowest), f32x4.eq(top1, lowest)));
+  if (nothing && !v128.any_true(unseen0)) return false;
+  const eight = (<usize>group) << 5;
+  let max0 = v128.load(maxima + eight);
+  let max1 = v128.load(maxima + eight, 16);
+  let sum0 = v128.load(sums + eight);
+  let sum1 = v128.load(sums + eight, 16);
+  const toBase2 = f32x4.splat(LOG2_E);
+  const slack = f32x4.splat(SLACK);
+  if (
+    v128.any_true(v128.or(f32x4.gt(top0, f32x4.add(max0, slack)), f32x4.gt(top1, f32x4.add(max1, slack))))
+  ) {
+    const new0 = f32x4.pmax(max0, top0);
+    const new1 = f32x4.pmax(max1, top1);
+    const factor0 = exp2(f32x4.mul(f32x4.sub(max0, finiteBase(new0)), toBase2));
+    const factor1 = exp2(f32x4.mul(f32x4.sub(max1, finiteBase(new1)), toBase2));
+    max0 = new0;
+    max1 = new1;
+    sum0 = f32x4.mul(sum0, factor0);
+    sum1 = f32x4.mul(sum1, factor1);
+    v128.store(maxima + eight, max0);
+    v128.store(maxima + eight, max1, 16);
+    const last = output + ((<usize>valueDim) << 5);
+    for (let at = output; at < last; at += 32) {
+      v128.store(at, f32x4.mul(v128.load(at), factor0));
+      v128.store(at, f32x4.mul(v128.load(at, 16), factor1), 16);
+    }
+  }
+  const base0 = finiteBase(max0);
+  const base1 = finiteBase(max1);
+  for (let at = scores; at < end; at += 32) {
+    const p0 = exp2(f32x4.mul(f32x4.sub(v128.load(at), base0), toBase2));
+    const p1 = exp2(f32x4.mul(f32x4.sub(v128.load(at, 16), base1), toBase2));
+    v128.store(at, p0);
+    v128.store(at, p1, 16);
+    sum0 = f32x4.add(sum0, p0);
+    sum1 = f32x4.add(sum1, p1);
+  }
+  v128.store(sums + eight, sum0);
+  v128.store(sums + eight, sum1, 16);
+  return true;
+}
+
+/** Divides by the sums, applies the epilogue, writes rows and their log-sum-exp. */
+function storeRows(batchHead: i32, rows: i32): void {
+  const valueDim = word(P.VALUE_DIM);
+  const half = word(P.HALF_OUTPUT);
+  const epilogue = word(P.EPILOGUE);
+  const scaleTensor = place(P.EPILOGUE_SCALES);
+  const add = place(P.EPILOGUE_ADD);
+  const addHalf = word(P.EPILOGUE_ADD_HALF);
+  const target = place(P.OUTPUT);
+  for (let i = 0; i < rows; i++) {
+    const at = (<usize>i) << 2;
+    const token = load<i32>(rowTokens + at);
+    if (token < 0) continue;
+    const row = <usize>(batchHead * word(P.QUERY_TOKENS) + token);
+    const sum = load<f32>(sums + at);
+    const empty = sum === 0;
+    store<f32>(
+      place(P.LOG_SUM_EXP) + (row << 2),
+      empty ? <f32>-Infinity : load<f32>(maxima + at) + <f32>naturalLog(<f64>sum),
+    );
+    const from = outputs + ((<usize>((i >> 3) * valueDim)) << 5) + ((<usize>(i & 7)) << 2);
+    let factor: f32 = 1;
+    if (epilogue) {
+      factor = real(P.EPILOGUE_SCALE);
+      if (scaleTensor) {
+        factor = word(P.EPILOGUE_SCALES_HALF)
+          ? halfAt(scaleTensor + (row << 1))
+          : load<f32>(scaleTensor + (row << 2));
+      }
+    }
+    const inverse: f32 = empty ? 0 : <f32>1 / sum;
+    for (let d = 0; d < valueDim; d++) {
+      const element = row * <usize>valueDim + <usize>d;
+      let value = load<f32>(from + ((<usize>d) << 5)) * inverse;
+      if (epilogue) {
+        value *= factor;
+        if (add) value += addHalf ? halfAt(add + (element << 1)) : load<f32>(add + (element << 2));
+      }
+      if (half) storeHalf(target + (element << 1), value);
+      else store<f32>(target + (element << 2), value);
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/** Places of the 32-bit words that describe a call; src/softmax/tiers/wasm-params.ts writes the same order. */
+export const COUNTER = 0;
+export const TASKS = 1;
+export const QUERY = 2;
+export const KEY = 3;
+export const VALUE = 4;
+export const OUTPUT = 5;
+export const LOG_SUM_EXP = 6;
+export const HEADS = 7;
+export const KEY_HEADS = 8;
+export const QUERY_TOKENS = 9;
+export const KEY_TOKENS = 10;
+export const HEAD_DIM = 11;
+export const VALUE_DIM = 12;
+export const SCALE = 13; // f32
+export const HALF_INPUTS = 14;
+export const HALF_OUTPUT = 15;
+export const CAUSAL = 16;
+export const CAUSAL_OFFSET = 17;
+export const MODIFIES = 18;
+export const TABLES = 19;
+export const HONOUR_FULL = 20;
+export const QUERY_SLOTS = 21;
+export const QUERY_BLOCK = 22;
+export const QUERY_ORDER = 23;
+export const QUERY_BLOCKS = 24;
+export const CHUNKS = 25; // tasks a query block
+export const LIST_BATCHES = 26;
+export const LIST_HEADS = 27;
+export const KEY_KIND = 28; // 0 all, 1 ranges, 2 blocks, 3 boxes
+export const KEY_SLOTS = 29;
+export const KEY_BLOCK = 30;
+export const KEY_ORDER = 31;
+export const ROWS = 32; // ranges, rows or boxes
+export const BLOCKS = 33;
+export const GRID = 34; // three words
+export const STEP = 37; // three words
+export const OUTSIDE_ZERO = 40;
+export const EPILOGUE = 41;
+export const EPILOGUE_SCALE = 42; // f32
+export const EPILOGUE_SCALES = 43; // 0: the number
+export const EPILOGUE_SCALES_HALF = 44;
+export const EPILOGUE_ADD = 45;
+export const EPILOGUE_ADD_HALF = 46;
+
+/** Query rows a task. */
+export const ROWS_A_TASK = 64;
+/** Keys a tile. */
+export const TILE = 64;
+
+let base: usize = 0;
+
+export function usePlace(params: usize): void {
+  base = params;
+}
+
+export function word(index: i32): i32 {
+  return load<i32>(base + ((<usize>index) << 2));
+}
+
+export function place(index: i32): usize {
+  return <usize>load<u32>(base + ((<usize>index) << 2));
+}
+
+export function real(index: i32): f32 {
+  return load<f32>(base + ((<usize>index) << 2));
+}
