@@ -12,6 +12,7 @@ import type { ReferenceInputs } from '../kit/paper.ts';
 import { powerAttention as mechanism, powerPlan } from './mechanism.ts';
 import { type Options, paper } from './paper.ts';
 import { blockLists, countBlocks, equalBudget, type PatternOptions, rowBlocks } from './patterns.ts';
+import { layerChanges } from './perturbation.ts';
 import { binaryOnes, coverage, layersToReachAll, reachDepths, relayPath, UNREACHED } from './reachability.ts';
 import { allowed, powerAttention } from './reference.ts';
 
@@ -198,6 +199,15 @@ describe('exact checks', () => {
     expect(reached({ ...usual, pattern: 'window', windowBlocks: 9, sinkBlocks: 0 })).toEqual([
       9, 17, 25, 33, 41, 49,
     ]);
+  });
+
+  test('6. in a random model a changed token changes the last one exactly when it is within reach', () => {
+    const options = parse({ blockSize: 1, windowBlocks: 1, sinkBlocks: 0 });
+    const depths = reachDepths(options, 15);
+    for (const layers of [1, 2, 3])
+      expect(layerChanges(options, { tokens: 16, layers, seed: 7 })).toEqual(
+        Array.from(depths.slice(0, 15), (depth) => depth <= layers),
+      );
   });
 
   test('7. later tokens change nothing, bit for bit; heads can be permuted', async () => {
