@@ -14,7 +14,7 @@ const builds = {
   site: {
     workspace: 'packages/site',
     sources: ['packages/site', 'packages/papers', 'packages/attention', 'package-lock.json', 'tsconfig.json'],
-    outputs: ['packages/site/build/server', 'packages/site/build/client'],
+    outputs: ['packages/site/build/server/index.js', 'packages/site/build/client/assets'],
     says: 'the site',
   },
 };
