@@ -5,7 +5,7 @@ import { place, real, usePlace, word } from './params';
 import { addSeenValues, addValues, anyNonFinite, scoreTile } from './products';
 import * as Walk from './walk';
 
-const LOG2_E: f32 = Math.LOG2E;
+const LOG2_E: f32 = <f32>Math.LOG2E;
 /** A row's maximum is only moved when a tile exceeds it by this (e^5.5 = 2^8), so most tiles rescale nothing. */
 const SLACK: f32 = 5.545177444479562;
 
