@@ -37,6 +37,8 @@ export interface LabSpec<O> {
   main: readonly string[];
   /** Options without a control here. */
   hidden?: readonly string[];
+  /** Options that the lab sets beside what the paper takes for a grid. */
+  preset?: Readonly<Record<string, unknown>>;
   /** Whether the plan follows from the shape (`once`) or from the input (`every call`). */
   planning: 'once' | 'every call';
   sizes?: Partial<Sizes>;

@@ -89,14 +89,21 @@ export function useLab<O>(spec: LabSpec<O>) {
   }, [source, stableGrid]);
 
   const parsed = useMemo(() => {
-    const result = paper.options.safeParse({ ...(paper.fit(stableGrid) as object), ...overrides });
+    const result = paper.options.safeParse({
+      ...(paper.fit(stableGrid) as object),
+      ...spec.preset,
+      ...overrides,
+    });
     return result.success
       ? { options: result.data as O, values: result.data as Record<string, unknown> }
       : {
           problem: result.error.issues.map((issue) => issue.message).join('. '),
-          values: { ...(paper.fit(stableGrid) as object), ...overrides } as Record<string, unknown>,
+          values: { ...(paper.fit(stableGrid) as object), ...spec.preset, ...overrides } as Record<
+            string,
+            unknown
+          >,
         };
-  }, [paper, stableGrid, overrides]);
+  }, [paper, spec, stableGrid, overrides]);
 
   const [planned, setPlanned] = useState<{ for: unknown; pattern?: Pattern; problem?: string }>({
     for: undefined,

@@ -71,8 +71,10 @@ export async function measure<O>(
     await device.finish();
     const extraBytes = device.memory.peakBytes - before;
     const output = await hostCopy(first.output);
-    release(first);
-    const { attended } = first;
+    first.output.dispose();
+    first.logSumExp.dispose();
+    const { attended, held = [] } = first;
+    made.push(...held); // what `attended` reads must live until the last row is read
     const whole: AttendOptions = { scale: attended.scale, causal: attended.causal };
 
     await step(0.3, 'running dense attention');
@@ -171,7 +173,7 @@ function meanOfHeads(
   return mean;
 }
 
-async function timed(device: Device, work: () => Promise<Pick<Outputs, 'output' | 'logSumExp'>>) {
+async function timed(device: Device, work: () => Promise<Pick<Outputs, 'output' | 'logSumExp' | 'held'>>) {
   const start = performance.now();
   const made = await work();
   await device.finish();
@@ -180,9 +182,8 @@ async function timed(device: Device, work: () => Promise<Pick<Outputs, 'output' 
   return ms;
 }
 
-function release({ output, logSumExp }: Pick<Outputs, 'output' | 'logSumExp'>): void {
-  output.dispose();
-  logSumExp.dispose();
+function release({ output, logSumExp, held = [] }: Pick<Outputs, 'output' | 'logSumExp' | 'held'>): void {
+  for (const tensor of [output, logSumExp, ...held]) tensor.dispose();
 }
 
 async function hostCopy(tensor: Tensor): Promise<Float32Array> {
