@@ -99,7 +99,7 @@ beforeAll(async () => {
   const picture = sharp({ create: { width: 48, height: 24, channels: 3, background: '#48a' } });
   await picture.clone().png().toFile(at('picture.png'));
   writeFileSync(at('cut.png'), readFileSync(at('picture.png')).subarray(0, 60));
-  qkv('good.safetensors', [1, 2, 16, 8]);
+  qkv('good.safetensors', [1, 2, 15, 8]);
   writeFileSync(at('cut.safetensors'), readFileSync(at('good.safetensors')).subarray(0, 400));
   qkv('nan.safetensors', [1, 2, 16, 8], (tensors) => {
     tensors.get('k')!.data[1 * 16 * 8 + 3 * 8 + 5] = Number.NaN;
@@ -167,26 +167,26 @@ describe('attend', () => {
       '--device',
       'reference',
       '--options',
-      '{"grid":[16],"window":[16]}',
+      '{"grid":[15],"window":[15]}',
     );
     expect(told).toMatchObject({ slug: 'fna', device: 'reference', tier: 'reference', out });
     const file = readSafetensors(readFileSync(out));
-    expect(file.get('out')!.shape).toEqual([1, 2, 16, 8]);
-    expect(file.get('logSumExp')!.shape).toEqual([1, 2, 16]);
+    expect(file.get('out')!.shape).toEqual([1, 2, 15, 8]);
+    expect(file.get('logSumExp')!.shape).toEqual([1, 2, 15]);
     const { data: q } = readSafetensors(readFileSync(at('good.safetensors'))).get('q')!;
     const { data: k } = readSafetensors(readFileSync(at('good.safetensors'))).get('k')!;
     for (const [head, query] of [
       [0, 0],
       [1, 7],
-      [1, 15],
+      [1, 14],
     ]) {
-      const scores = Array.from({ length: 16 }, (_, key) => {
+      const scores = Array.from({ length: 15 }, (_, key) => {
         let dot = 0;
-        for (let d = 0; d < 8; d++) dot += q[(head * 16 + query) * 8 + d] * k[(head * 16 + key) * 8 + d];
+        for (let d = 0; d < 8; d++) dot += q[(head * 15 + query) * 8 + d] * k[(head * 15 + key) * 8 + d];
         return dot / Math.sqrt(8);
       });
       const expected = Math.log(scores.reduce((sum, score) => sum + Math.exp(score), 0));
-      expect(file.get('logSumExp')!.data[head * 16 + query]).toBeCloseTo(expected, 5);
+      expect(file.get('logSumExp')!.data[head * 15 + query]).toBeCloseTo(expected, 5);
     }
   });
 
@@ -373,7 +373,7 @@ describe('bad usage and bad input end with 2 and say what is allowed', () => {
     ['an unknown option of the paper', attendArgs('good.safetensors', '--options', '{"frob":1}'), /frob/],
     [
       'a window larger than the input',
-      attendArgs('good.safetensors', '--options', '{"grid":[16],"window":[17]}'),
+      attendArgs('good.safetensors', '--options', '{"grid":[15],"window":[17]}'),
       /window/,
     ],
     [
