@@ -1,4 +1,4 @@
-import { ArgumentError, DeviceError } from '@saccade/attention';
+import { ArgumentError, type Device, DeviceError } from '@saccade/attention';
 
 /** Where a command writes: results to `out`, everything else to `error`. Tests pass their own. */
 export interface Console {
@@ -55,6 +55,25 @@ export function progressLine(context: Context): (text: string) => void {
     else if (text !== '') console.error(`${text}\n`);
     last = text;
   };
+}
+
+/**
+ * Runs work on a device that is closed afterwards. A cancelled run ends at once, with the work still on the device:
+ * a kernel that takes minutes has no place to look at the signal, and the process ends with it anyway.
+ */
+export async function onDevice<T>(device: Device, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  let stop = () => {};
+  const cancelled = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop);
+  });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work(), cancelled]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    if (!signal.aborted) await device.close();
+  }
 }
 
 /** 2 for what the caller can mend (arguments, files), 1 for what went wrong while running. */

@@ -9,7 +9,7 @@ import {
 } from '@saccade/attention';
 import type { Inputs } from '@saccade/papers/kit';
 import { chooseDevice, chooseOptions, chooseRunnable, type DeviceOptions } from '../choose.ts';
-import { type Context, printJson } from '../console.ts';
+import { type Context, onDevice, printJson } from '../console.ts';
 import { checkWritable, readInput, writeAtomically } from '../files.ts';
 
 export interface AttendOptions extends DeviceOptions {
@@ -28,7 +28,7 @@ export async function attendFile(context: Context, slug: string, options: Attend
   await checkWritable('--out', options.out);
   const tensors = checkTensors(readSafetensors(await readInput('--qkv', options.qkv)), options.qkv);
   const device = await chooseDevice(options);
-  try {
+  await onDevice(device, context.signal, async () => {
     const inputs = upload(device, tensors);
     const mechanism = await paper.mechanism();
     device.resetPeak();
@@ -66,9 +66,7 @@ export async function attendFile(context: Context, slug: string, options: Attend
         `${slug}: out [${output.shape.join(', ')}] and logSumExp [${logSumExp.shape.join(', ')}] in ${options.out}\n` +
           `${timeMs.toFixed(1)} ms the first time, compiling included, on ${device.description} (${device.kind}, tier ${device.tier})\n`,
       );
-  } finally {
-    await device.close();
-  }
+  });
 }
 
 /** The three tensors of a file, with ranks, types and numbers that a mechanism can use. */

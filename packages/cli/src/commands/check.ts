@@ -4,7 +4,7 @@ import { ArgumentError, type Device } from '@saccade/attention';
 import { papers } from '@saccade/papers';
 import type { Claim, ClaimRun, LedgerEntry, LedgerFile, Paper } from '@saccade/papers/kit';
 import { chooseDevice, chooseRunnable, type DeviceOptions } from '../choose.ts';
-import { type Context, printJson, progressLine, table } from '../console.ts';
+import { type Context, onDevice, printJson, progressLine, table } from '../console.ts';
 import { writeAtomically } from '../files.ts';
 import { commitOfSources, describeMachine, repository } from '../machine.ts';
 
@@ -37,7 +37,7 @@ export async function check(
   const results = resolve(options.results ?? join(repository, 'results'));
   const device = await chooseDevice(options);
   const told: (LedgerFile & { file: string | null; failures: Failure[] })[] = [];
-  try {
+  await onDevice(device, context.signal, async () => {
     const machine = describeMachine(device, options.machine);
     const commit = commitOfSources();
     for (const paper of chosen) {
@@ -56,9 +56,7 @@ export async function check(
       told.push({ ...ledger, file, failures });
       if (!context.json) printVerdicts(context, ledger, file, failures);
     }
-  } finally {
-    await device.close();
-  }
+  });
   if (context.json) printJson(context, told);
   return told.some((one) => one.failures.length > 0) ? 1 : 0;
 }

@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import { ArgumentError, writeSafetensors } from '@saccade/attention';
 import { chooseDevice, chooseOptions, chooseRunnable, type DeviceOptions } from '../choose.ts';
 import { type Compared, type Comparison, compare } from '../compare.ts';
-import { type Context, printJson, progressLine, table } from '../console.ts';
+import { type Context, onDevice, printJson, progressLine, table } from '../console.ts';
 import { checkWritable, writeAtomically } from '../files.ts';
 import { type InputOptions, type MadeInputs, makeInputs } from '../inputs.ts';
 import { drawPictures } from '../picture.ts';
@@ -28,7 +28,7 @@ export async function run(context: Context, slug: string, options: RunOptions): 
   const parsed = chooseOptions(paper, options.options, paper.fit(tokens.grid) as Record<string, unknown>);
   const device = await chooseDevice(options);
   const say = progressLine(context);
-  try {
+  await onDevice(device, context.signal, async () => {
     const inputs = {
       query: device.tensor(tokens.query, tokens.shape, 'f32'),
       key: device.tensor(tokens.key, tokens.shape, 'f32'),
@@ -60,9 +60,7 @@ export async function run(context: Context, slug: string, options: RunOptions): 
     };
     if (context.json) printJson(context, told);
     else printComparison(context, told, compared.numbers);
-  } finally {
-    await device.close();
-  }
+  });
 }
 
 const isPicture = (path: string) => ['.png', '.jpg', '.jpeg', '.webp'].includes(extname(path).toLowerCase());
