@@ -46,7 +46,9 @@ function One({ control, values, rank, onChange }: Settable & { control: Control 
       );
     case 'axes': {
       const { item } = control;
-      const list = Array.from({ length: rank }, (_, axis) => (Array.isArray(value) ? value[axis] : value));
+      const list = Array.from({ length: rank }, (_, axis) =>
+        Array.isArray(value) ? (value[axis] ?? value[0]) : value,
+      );
       const set = (axis: number, next: unknown) =>
         onChange(
           control.name,
