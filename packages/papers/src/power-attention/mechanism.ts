@@ -8,6 +8,7 @@ import {
   type Plan,
 } from '@saccade/attention';
 import type { Inputs, Outputs, RunContext } from '../kit/paper.ts';
+import { remember } from '../kit/remember.ts';
 import type { Options } from './paper.ts';
 import { rowBlocks } from './patterns.ts';
 
@@ -35,8 +36,8 @@ export async function powerAttention(
   return { output, logSumExp, attended };
 }
 
-/** Block lists of the rule for the last `queryTokens` of `keyTokens` tokens. */
-export function powerPlan(queryTokens: number, keyTokens: number, options: Options): Plan {
+/** Block lists of the rule for the last `queryTokens` of `keyTokens` tokens; made once a geometry. */
+export const powerPlan = remember((queryTokens: number, keyTokens: number, options: Options): Plan => {
   const { blockSize, pattern } = options;
   const offset = keyTokens - queryTokens;
   const firstBlock = Math.floor(offset / blockSize);
@@ -53,7 +54,7 @@ export function powerPlan(queryTokens: number, keyTokens: number, options: Optio
     }),
     keep: ({ query, key }) => key.le(query.add(offset)),
   });
-}
+});
 
 /** Queries in the blocks of their absolute positions: the first block may begin in its middle. */
 function queryLayout(queryTokens: number, skipped: number, blockSize: number, blocks: number): BlockLayout {

@@ -8,6 +8,7 @@ import {
   table,
 } from '@saccade/attention';
 import type { Inputs, Outputs, RunContext } from '../kit/paper.ts';
+import { remember } from '../kit/remember.ts';
 import { blockMask } from './block-mask.ts';
 import type { Options } from './paper.ts';
 import { bandWidths, EVERYTHING, NOTHING, touchedBlocks } from './token-mask.ts';
@@ -57,8 +58,8 @@ export function frameGeometry(tokens: number, { grid, textTokens }: Options) {
   return { frames, perFrame: video / frames };
 }
 
-/** Block lists of the chosen mask. */
-export function radialPlan(tokens: number, options: Options): Plan {
+/** Block lists of the chosen mask; made once a geometry. */
+export const radialPlan = remember((tokens: number, options: Options): Plan => {
   const { frames, perFrame } = frameGeometry(tokens, options);
   const { blockSize, decay, sink, textTokens } = options;
   const layout = { slots: tokens, block: blockSize };
@@ -92,7 +93,7 @@ export function radialPlan(tokens: number, options: Options): Plan {
       return textTokens > 0 ? kept.or(query.ge(video)).or(key.ge(video)) : kept;
     },
   });
-}
+});
 
 function listsOf(side: number, at: (entry: number) => { full: boolean } | undefined): ListedBlock[][] {
   return Array.from({ length: side }, (_, row) => {
