@@ -8,12 +8,12 @@ export const options = z
       label: 'grid',
       description: 'rows and columns of the image; without it the tokens are taken as a square image',
     }),
-    regions: z.int().min(1).max(32).default(7).meta({
+    regions: z.int().min(1).max(64).default(7).meta({
       label: 'regions',
       unit: 'a side',
       description: 'S: the image is cut into S x S regions (fewer where sides do not divide)',
     }),
-    topk: z.int().min(1).max(1024).default(4).meta({
+    topk: z.int().min(1).max(4096).default(4).meta({
       label: 'top-k',
       unit: 'regions',
       description: 'k: key regions that each query region keeps',
