@@ -94,7 +94,9 @@ export const claims: readonly Claim[] = [
       const extra = labels.map((dtype) => values[`extraShare_${dtype}At${side}`]);
       const because = `At ${side} x ${side}, S = 8, k = 4 the forward pass is ${labels
         .map((dtype, i) => `${faster[i].toFixed(2)} times faster in ${dtype}`)
-        .join(', ')} (5 asked) and needs ${(Math.max(...extra) * 100).toFixed(1)} % more memory (less than 10 asked).`;
+        .join(
+          ', ',
+        )} (5 asked) and needs ${(Math.max(...extra) * 100).toFixed(1)} % more memory (less than 10 asked).`;
       const small = extra.every((share) => share < 0.1);
       if (small && faster.every((times) => times >= 5)) return { verdict: 'holds', because };
       if (small && faster.every((times) => times > 1)) return { verdict: 'holds in direction', because };
@@ -136,8 +138,14 @@ export const claims: readonly Claim[] = [
         }
       }
       const tokens = sides.map((side) => side * side);
-      values.slopeRouted = slope(tokens, sides.map((side) => median(samples[`routed${side}`])));
-      values.slopeDense = slope(tokens, sides.map((side) => median(samples[`dense${side}`])));
+      values.slopeRouted = slope(
+        tokens,
+        sides.map((side) => median(samples[`routed${side}`])),
+      );
+      values.slopeDense = slope(
+        tokens,
+        sides.map((side) => median(samples[`dense${side}`])),
+      );
       values.fromSide = sides[0];
       values.toSide = sides[sides.length - 1];
       return { values, samples };
@@ -169,7 +177,10 @@ export const claims: readonly Claim[] = [
       );
       const worst = Math.max(...off);
       const because = `T ${values.billionT.toFixed(2)}, S ${values.billionS.toFixed(2)}, B ${values.billionB.toFixed(2)} billion; the worst is off by ${(worst * 100).toFixed(1)} % (5 asked).`;
-      return { verdict: worst <= 0.05 ? 'holds' : worst <= 0.15 ? 'holds in direction' : 'does not hold', because };
+      return {
+        verdict: worst <= 0.05 ? 'holds' : worst <= 0.15 ? 'holds in direction' : 'does not hold',
+        because,
+      };
     },
   },
   {

@@ -78,7 +78,14 @@ export const claims: readonly Claim[] = [
         const inputs = randomInputs(run.device, [1, HEADS, side * side, HEAD_DIM], { dtype: 'f32' });
         try {
           const outputBytes = HEADS * side * side * (HEAD_DIM + 1) * 4;
-          const shape = { batch: 1, heads: HEADS, rows: side, columns: side, keyDim: HEAD_DIM, valueDim: HEAD_DIM };
+          const shape = {
+            batch: 1,
+            heads: HEADS,
+            rows: side,
+            columns: side,
+            keyDim: HEAD_DIM,
+            valueDim: HEAD_DIM,
+          };
           const copyBytes = unfoldedBytes(shape, options, 4);
           const extra = (await peakOf(run.device, () => fused(inputs, options))) - outputBytes;
           values[`fusedExtraBytes${side}`] = extra;
@@ -115,7 +122,8 @@ export const claims: readonly Claim[] = [
   },
   {
     id: 'shared-beats-centred',
-    states: 'Windows shared by a block are at least as accurate as the same windows masked down to centred ones.',
+    states:
+      'Windows shared by a block are at least as accurate as the same windows masked down to centred ones.',
     where: 'ablation of the masked variant',
     check: 'none',
     verdict: 'not yet measured',
@@ -157,7 +165,14 @@ export const claims: readonly Claim[] = [
             );
             values[`${name}Ms${side}`] = median(samples[`${name}${side}`]);
           }
-          const shape = { batch: 1, heads: HEADS, rows: side, columns: side, keyDim: HEAD_DIM, valueDim: HEAD_DIM };
+          const shape = {
+            batch: 1,
+            heads: HEADS,
+            rows: side,
+            columns: side,
+            keyDim: HEAD_DIM,
+            valueDim: HEAD_DIM,
+          };
           values[`formulaFlops${side}`] = haloFlops(shape, optionsFor(side));
           values[`timeRatio${side}`] = values[`stridedMs${side}`] / values[`pooledMs${side}`];
         } finally {

@@ -15,8 +15,8 @@ const tables = (windowSide: number, headDim: number) => ({
 agree(paper, [
   { name: 'one pixel', options: { grid: [1, 1], blockSize: 1, halo: 0 }, tokens: 1 },
   { name: 'blocks alone', options: { grid: [6, 9], blockSize: 3, halo: 0 }, tokens: 54, heads: 2 },
-  { name: 'zero border', options: { grid: [16, 16] }, tokens: 256, headDim: 16 },
-  { name: 'masked border', options: { grid: [16, 16], border: 'mask' }, tokens: 256, headDim: 16 },
+  { name: 'zero border', options: { grid: [8, 12], blockSize: 4, halo: 3 }, tokens: 96 },
+  { name: 'masked border', options: { grid: [8, 12], blockSize: 4, halo: 3, border: 'mask' }, tokens: 96 },
   {
     name: 'odd blocks, two batches, grouped heads',
     options: { grid: [10, 15], blockSize: 5, halo: 2 },
