@@ -1,0 +1,279 @@
+import { attend, DeviceError } from '@saccade/attention';
+import { type Claim, type ClaimRun, type Measurement, median } from '../kit/claim.ts';
+import { interleave } from '../kit/interleave.ts';
+import { disposeInputs, randomInputs } from '../kit/random-inputs.ts';
+import { type BaselineName, baseline } from './baselines.ts';
+import { neighborhoodAttention } from './mechanism.ts';
+import { type Options, options as schema } from './paper.ts';
+
+/** A shape of the race. Dilated shapes take the largest dilation that the grid allows. */
+interface Shape {
+  name: string;
+  options: Options;
+  headDim: number;
+}
+
+/** Thresholds of the verdicts, fixed before anything was measured: improvement is t_baseline / t − 1. */
+const LEAST_IMPROVEMENT = { '1-D': 5, '2-D': 2 };
+const LEAST_WINS_OVER_DENSE = 0.95;
+const HEADS = 4;
+const SAMPLES = 20;
+
+/** Each headline number of the paper as an experiment. */
+export const claims: readonly Claim[] = [
+  {
+    id: 'fused-over-naive',
+    states: 'Fused kernels are faster than naive ones by 1607 % in 1-D and 581 % in 2-D on average (f16).',
+    where: 'abstract; the final version has a table with 1759 %, 958 % and, in 3-D, 1135 % (A100)',
+    check: 'kernel',
+    how: 'f32 on WebGPU, 4 heads of 32 and 64; 1-D 4096 and 16384 tokens, windows 63, 255, 1023; 2-D 64 x 64 and 128 x 128, windows 7, 13, 31; 3-D 16 x 32 x 32, windows 3, 7; dilation 1 and the largest. Our naive kernels beside our fused one, medians. Holds if fused wins on every shape and the mean improvement is at least 500 % in 1-D and 200 % in 2-D; in direction if it wins on average in each. Shapes whose weights do not fit one buffer are left out and counted.',
+    measure: (run) => race(run, 'naive'),
+    verdict: ({ values, note }) => {
+      const because = `mean improvement 1-D ${percent(values.meanImprovement1D)}, 2-D ${percent(values.meanImprovement2D)}, 3-D ${percent(values.meanImprovement3D)} (needed: 500 % and 200 %); fused won on ${values.wins} of ${values.shapes} shapes${note ? `; ${note}` : ''}`;
+      const large =
+        values.meanImprovement1D >= LEAST_IMPROVEMENT['1-D'] &&
+        values.meanImprovement2D >= LEAST_IMPROVEMENT['2-D'];
+      if (values.wins === values.shapes && large) return { verdict: 'holds', because };
+      return {
+        verdict:
+          values.meanImprovement1D > 0 && values.meanImprovement2D > 0
+            ? 'holds in direction'
+            : 'does not hold',
+        because,
+      };
+    },
+  },
+  {
+    id: 'unfused-over-naive',
+    states:
+      'The unfused matrix-product form is faster than naive kernels by 895 % in 1-D and 272 % in 2-D (f32), less in f16.',
+    where: 'abstract',
+    check: 'kernel',
+    how: 'The same shapes in f32. The f16 half of the statement is not part of it: the baselines run in f32 only. So the most it can be is: holds in direction, if the mean improvement is above 0 in 1-D and 2-D.',
+    measure: (run) => race(run, 'naive', 'unfused'),
+    verdict: ({ values, note }) => ({
+      verdict:
+        values.meanImprovement1D > 0 && values.meanImprovement2D > 0 ? 'holds in direction' : 'does not hold',
+      because: `mean improvement 1-D ${percent(values.meanImprovement1D)}, 2-D ${percent(values.meanImprovement2D)}, 3-D ${percent(values.meanImprovement3D)} in f32 (needed: above 0)${note ? `; ${note}` : ''}`,
+    }),
+  },
+  {
+    id: 'fused-beats-dense',
+    states:
+      'Fused neighbourhood attention beats a fused dense kernel on about 100 % of sizes in 1-D, 98.6 % in 2-D and 97.3 % in 3-D.',
+    where: 'evaluation',
+    check: 'kernel',
+    how: 'The same shapes with windows of at most half an axis, f32, against our dense kernel. Holds if fused wins on at least 95 %.',
+    measure: (run) => race(run, 'dense'),
+    verdict: ({ values }) => ({
+      verdict:
+        values.wins / values.shapes >= LEAST_WINS_OVER_DENSE
+          ? 'holds'
+          : values.wins > values.shapes / 2
+            ? 'holds in direction'
+            : 'does not hold',
+      because: `fused won on ${values.wins} of ${values.shapes} shapes (needed: 95 %)`,
+    }),
+  },
+  {
+    id: 'constant-memory',
+    states: 'The memory beside inputs and outputs is constant instead of growing with tokens x window.',
+    where: 'abstract',
+    check: 'formula',
+    how: 'Bytes allocated by one call beyond its output and log-sum-exp, for windows 7 and 31 on 64 x 64 tokens. Holds if the larger window allocates no more than the smaller, within 1 %, and less than a tenth of the weights that the unfused form stores.',
+    measure: memory,
+    verdict: ({ values }) => ({
+      verdict:
+        values.extraBytesWideWindow <= 1.01 * values.extraBytesNarrowWindow &&
+        values.extraBytesWideWindow < 0.1 * values.unfusedWeightBytes
+          ? 'holds'
+          : 'does not hold',
+      because: `${values.extraBytesNarrowWindow} bytes with window 7, ${values.extraBytesWideWindow} with window 31; the unfused form would store ${values.unfusedWeightBytes}`,
+    }),
+  },
+  {
+    id: 'intensity',
+    states:
+      'Operations per byte of global memory tend to window size / bytes per number in the fused form, so small windows are bound by bandwidth.',
+    where: 'section 3.5',
+    check: 'formula',
+    how: 'Counted, not timed: 4 W D operations and 4 D numbers a query and head (query, key, value, output once each) give W / bytes operations per byte, up to the log-sum-exp; the unfused form moves 2 W numbers more. Holds if the counted ratio is within 2 % of W / bytes for W of 49 to 961 with headDim 64.',
+    measure: async () => {
+      const ratios = [49, 169, 961].map((window) => (4 * window * 64) / ((4 * 64 + 1) * 4) / (window / 4));
+      return { values: { leastShareOfLimit: Math.min(...ratios), mostShareOfLimit: Math.max(...ratios) } };
+    },
+    verdict: ({ values }) => ({
+      verdict:
+        Math.abs(values.leastShareOfLimit - 1) <= 0.02 && Math.abs(values.mostShareOfLimit - 1) <= 0.02
+          ? 'holds'
+          : 'does not hold',
+      because: `${percent(values.leastShareOfLimit)} of W / bytes (allowed: within 2 %)`,
+    }),
+  },
+  {
+    id: 'models',
+    states: 'Models with neighbourhood attention train and infer faster at unchanged ImageNet accuracy.',
+    where: 'evaluation',
+    check: 'none',
+    verdict: 'not checkable here',
+    reason: 'Needs pretrained NAT and DiNAT models and ImageNet.',
+  },
+];
+
+function shapes(quick: boolean): Shape[] {
+  const all: Shape[] = [];
+  const grids: [number[], number[]][] = quick
+    ? [
+        [[1024], [63]],
+        [[32, 32], [7]],
+        [[8, 8, 8], [3]],
+      ]
+    : [
+        [[4096], [63, 255, 1023]],
+        [[16384], [63, 255, 1023]],
+        [
+          [64, 64],
+          [7, 13, 31],
+        ],
+        [
+          [128, 128],
+          [7, 13, 31],
+        ],
+        [
+          [16, 32, 32],
+          [3, 7],
+        ],
+      ];
+  for (const [grid, windows] of grids) {
+    for (const window of windows) {
+      for (const headDim of quick ? [32] : [32, 64]) {
+        for (const dilated of [false, true]) {
+          const dilation = grid.map((length) => (dilated ? Math.floor(length / window) : 1));
+          if (dilated && dilation.every((d) => d === 1)) continue;
+          all.push({
+            name: `${grid.join('x')} w${window}${dilated ? ` d${dilation.join('x')}` : ''} D${headDim}`,
+            options: schema.parse({ grid, window: grid.map(() => window), dilation }),
+            headDim,
+          });
+        }
+      }
+    }
+  }
+  return all;
+}
+
+/** Improvement of `fast` (fused unless said) over `slow`, shape by shape, taken in turns. */
+async function race(
+  run: ClaimRun,
+  slow: BaselineName | 'dense',
+  fast: 'unfused' | 'fused' = 'fused',
+): Promise<Measurement> {
+  if (run.device.kind !== 'webgpu' && (slow !== 'dense' || fast !== 'fused')) {
+    throw new DeviceError('the baselines are WGSL kernels', {
+      needs: 'the webgpu device',
+      has: run.device.kind,
+    });
+  }
+  const improvements: Record<'1D' | '2D' | '3D', number[]> = { '1D': [], '2D': [], '3D': [] };
+  const samples: Record<string, readonly number[]> = {};
+  let wins = 0;
+  let leftOut = 0;
+  const chosen = shapes(run.quick).filter(
+    ({ options }) =>
+      slow !== 'dense' || (options.grid ?? []).every((length, a) => options.window[a] <= length / 2),
+  );
+  for (const [index, { name, options, headDim }] of chosen.entries()) {
+    run.progress(index / chosen.length, name);
+    const grid = options.grid ?? [];
+    const tokens = grid.reduce((size, length) => size * length, 1);
+    // a browser or driver that binds at most 128 MiB is asked for no more
+    const inputs = randomInputs(run.device, [1, HEADS, tokens, headDim]);
+    const works = {
+      naive: async () =>
+        (
+          await baseline('naive', inputs, { ...options, grid, ...everyAxis(options, grid.length) })
+        ).output.dispose(),
+      unfused: async () =>
+        (
+          await baseline('unfused', inputs, { ...options, grid, ...everyAxis(options, grid.length) })
+        ).output.dispose(),
+      dense: async () => dispose(await attend(inputs.query, inputs.key, inputs.value)),
+      fused: async () => dispose(await neighborhoodAttention(inputs, options)),
+    };
+    try {
+      const times = await interleave(
+        run,
+        { slow: works[slow], fast: works[fast] },
+        { samples: run.quick ? 3 : SAMPLES, warmUp: 1 },
+      );
+      const improvement = median(times.slow) / median(times.fast) - 1;
+      samples[`${name} ${slow}`] = times.slow;
+      samples[`${name} ${fast}`] = times.fast;
+      improvements[`${grid.length as 1 | 2 | 3}D`].push(improvement);
+      if (improvement > 0) wins++;
+    } catch (error) {
+      run.signal.throwIfAborted();
+      if (!String(error).includes('bytes')) throw error;
+      leftOut++;
+    } finally {
+      disposeInputs(inputs);
+    }
+  }
+  const mean = (values: readonly number[]) =>
+    values.length === 0 ? Number.NaN : values.reduce((sum, value) => sum + value, 0) / values.length;
+  return {
+    values: {
+      meanImprovement1D: mean(improvements['1D']),
+      meanImprovement2D: mean(improvements['2D']),
+      meanImprovement3D: mean(improvements['3D']),
+      wins,
+      shapes: chosen.length - leftOut,
+    },
+    samples,
+    ...(leftOut > 0 && { note: `${leftOut} shapes left out: their weights do not fit one buffer` }),
+  };
+}
+
+function everyAxis({ window, dilation, causal }: Options, rank: number) {
+  const spread = <T>(values: readonly T[]) => Array.from({ length: rank }, (_, a) => values[a] ?? values[0]);
+  return { window: spread(window), dilation: spread(dilation), causal: spread(causal) };
+}
+
+async function memory(run: ClaimRun): Promise<Measurement> {
+  const inputs = randomInputs(run.device, [1, HEADS, 4096, 64]);
+  const extra: number[] = [];
+  try {
+    for (const window of [7, 31]) {
+      const options = schema.parse({ grid: [64, 64], window: [window] });
+      run.device.resetPeak();
+      const before = run.device.memory.currentBytes;
+      const result = await neighborhoodAttention(inputs, options);
+      await run.device.finish();
+      const outputs = (HEADS * 4096 * 64 + HEADS * 4096) * (run.device.kind === 'reference' ? 8 : 4);
+      extra.push(Math.max(0, run.device.memory.peakBytes - before - outputs));
+      dispose(result);
+    }
+  } finally {
+    disposeInputs(inputs);
+  }
+  return {
+    values: {
+      extraBytesNarrowWindow: extra[0],
+      extraBytesWideWindow: extra[1],
+      unfusedWeightBytes: HEADS * 4096 * 31 * 31 * 4,
+    },
+  };
+}
+
+function dispose({
+  output,
+  logSumExp,
+}: {
+  output: { dispose(): void };
+  logSumExp: { dispose(): void };
+}): void {
+  output.dispose();
+  logSumExp.dispose();
+}
+
+const percent = (share: number) => (Number.isFinite(share) ? `${Math.round(100 * share)} %` : 'not measured');
