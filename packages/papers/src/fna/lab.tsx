@@ -74,6 +74,7 @@ function Panels({ view }: { view: LabView<Options> }) {
           </Fact>
           <Fact name="Kept in memory">nothing; without fusing {bytes(weights / 2)} of weights</Fact>
           <Fact name="Tile">
+            on average{' '}
             {view.pattern && percent(1 - view.pattern.density / Math.max(view.pattern.visitedShare, 1e-12))}{' '}
             of the scores are computed for neighbours of other queries in the tile
           </Fact>

@@ -1,6 +1,6 @@
 import { LabFrame } from '../kit/lab/frame.tsx';
 import { outlineTile } from '../kit/lab/overlays.ts';
-import { Fact, percent, three } from '../kit/lab/readout.tsx';
+import { Fact, faster, percent, three } from '../kit/lab/readout.tsx';
 import type { LabSpec, LabView } from '../kit/lab/spec.ts';
 import { TileMap } from '../kit/lab/tile-map.tsx';
 import { axesOf, usualTile } from '../kit/windows.ts';
@@ -108,7 +108,7 @@ function Simulator({ view }: { view: LabView<Options> }) {
           </Fact>
         )}
         <Fact name="Measured here">
-          {measured === undefined ? 'waiting for the run' : `${three(measured)} times faster than dense`}
+          {measured === undefined ? 'waiting for the run' : faster(measured, 1)}
         </Fact>
         <Fact name="Wasted scores">
           {simulation.perfect ? 'none: perfectly block-sparse' : percent(simulation.wasted)}

@@ -40,7 +40,7 @@ afterAll(async () => {
 });
 
 /** Small inputs: what is tested is the lab, not the machine. */
-const small: Record<string, string> = { text: 'size=512', image: 'size=32x32', clip: 'size=12x8x12' };
+const small: Record<string, string> = { text: 'size=256', image: 'size=24x24', clip: 'size=12x8x12' };
 
 async function open(address: string, width = 1280, colorScheme: 'light' | 'dark' = 'light') {
   const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
