@@ -4,5 +4,5 @@ import { defineConfig } from 'vite';
 export default defineConfig({
   plugins: [reactRouter()],
   worker: { format: 'es' },
-  build: { target: 'es2024', assetsInlineLimit: 0 },
+  build: { manifest: true, target: 'es2024', assetsInlineLimit: 0 },
 });

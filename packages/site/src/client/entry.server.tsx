@@ -4,10 +4,11 @@ import { createReadableStreamFromReadable } from '@react-router/node';
 import { renderToPipeableStream } from 'react-dom/server';
 import { type EntryContext, ServerRouter } from 'react-router';
 import { contentSecurityPolicy } from '../server/app.ts';
+import { provide as provideServices } from '../server/services.ts';
 import { Nonce } from './nonce.ts';
 
-// The server hands its database and ledger to this bundle's copy of the module.
-export { provide } from '../server/services.ts';
+/** The server hands its database and ledger to this bundle's copy of the module. */
+export const provide = provideServices;
 
 /** Renders a page whole: pages are small, and a reader without JavaScript must get all of it. */
 export default function handleRequest(

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono } from 'hono';
+import { compress } from 'hono/compress';
 import { api } from './api.ts';
 import type { Services } from './services.ts';
 
@@ -18,6 +19,7 @@ export interface AppOptions {
 /** All routes of the site on one Hono app; testable with app.request(). */
 export function createApp({ services, pages, client, labAssets }: AppOptions): Hono {
   const app = new Hono();
+  app.use('*', compress());
   app.use('*', async (context, next) => {
     await next();
     const { headers } = context.res;

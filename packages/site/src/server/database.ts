@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 
@@ -14,6 +15,7 @@ export interface Database {
  * The caller holds the directory's lock (see lock.ts).
  */
 export async function openEmbedded(directory?: string): Promise<Database> {
+  if (directory && !existsSync(directory)) await initialise(directory);
   const pglite = await PGlite.create(directory);
   const database: Database = {
     query: async (sql, parameters) => (await pglite.query(sql, parameters as unknown[])).rows as never,
@@ -27,6 +29,14 @@ export async function openEmbedded(directory?: string): Promise<Database> {
   };
   await migrate(database);
   return database;
+}
+
+/** Makes the files beside their place and moves them there when whole: a first start that was killed leaves no half database. */
+async function initialise(directory: string): Promise<void> {
+  const draft = `${directory}.new`;
+  await rm(draft, { recursive: true, force: true });
+  await (await PGlite.create(draft)).close();
+  await rename(draft, directory);
 }
 
 /** Applies the migrations that the database has not seen, each in its own transaction, in the order of their numbers. */

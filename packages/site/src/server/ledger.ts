@@ -40,6 +40,7 @@ export function readLedger(results: string, complain: (message: string) => void)
       }
     }
   }
-  verdicts.sort((a, b) => (a.slug < b.slug ? -1 : a.slug > b.slug ? 1 : a.date < b.date ? 1 : -1));
+  // Stable: the claims of one file stay in the order of the paper's claims.
+  verdicts.sort((a, b) => a.slug.localeCompare(b.slug) || b.date.localeCompare(a.date));
   return { verdicts, file: (machine, slug) => files.get(`${machine}/${slug}`) };
 }

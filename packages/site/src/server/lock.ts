@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What the lock file says of the process that holds a data directory. */
@@ -23,30 +23,53 @@ export class DirectoryInUse extends Error {
 export function takeDirectory(directory: string): { announce(address: string): void; release(): void } {
   mkdirSync(directory, { recursive: true });
   const path = join(directory, 'saccade.lock');
+  const draft = join(directory, `saccade.lock.${process.pid}`);
   const mine: Holder = { pid: process.pid, started: startOf(process.pid), address: null };
-  for (let attempt = 0; ; attempt++) {
-    try {
-      writeFileSync(path, JSON.stringify(mine), { flag: 'wx' });
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  writeFileSync(draft, JSON.stringify(mine));
+  try {
+    // A link appears whole or not at all: nobody reads a lock that is half written.
+    while (!linked(draft, path)) {
+      const holder = readHolder(path);
+      if (holder && isAlive(holder)) throw inUse(directory, holder);
+      // Two may find the same stale lock. Who moves away a lock that is alive after all puts it back.
+      renameSync(path, `${draft}.stale`);
+      const moved = readHolder(`${draft}.stale`);
+      if (moved && isAlive(moved)) {
+        linked(`${draft}.stale`, path);
+        throw inUse(directory, moved);
+      }
     }
-    const holder = readHolder(path);
-    if (holder && isAlive(holder)) {
-      throw new DirectoryInUse(
-        `the data directory ${directory} is in use by process ${holder.pid}` +
-          `${holder.address ? `, which serves ${holder.address}` : ''}; stop it, or name another directory in SACCADE_DATA`,
-      );
-    }
-    if (attempt > 3) throw new DirectoryInUse(`the lock ${path} of the data directory cannot be taken`);
-    rmSync(path, { force: true });
+  } finally {
+    rmSync(draft, { force: true });
+    rmSync(`${draft}.stale`, { force: true });
   }
   return {
-    announce: (address) => writeFileSync(path, JSON.stringify({ ...mine, address })),
+    announce: (address) => {
+      writeFileSync(draft, JSON.stringify({ ...mine, address }));
+      renameSync(draft, path);
+    },
     release: () => {
       if (readHolder(path)?.pid === process.pid) rmSync(path, { force: true });
     },
   };
+}
+
+/** False where the target is there already. */
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function inUse(directory: string, { pid, address }: Holder): DirectoryInUse {
+  return new DirectoryInUse(
+    `the data directory ${directory} is in use by process ${pid}${address ? `, which serves ${address}` : ''}; ` +
+      'stop it, or name another directory in SACCADE_DATA',
+  );
 }
 
 function readHolder(path: string): Holder | undefined {

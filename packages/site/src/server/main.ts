@@ -16,7 +16,7 @@ const root = join(site, '../..');
 
 /** Starts the site and prints its address. Resolves when it serves. */
 async function main(): Promise<void> {
-  const { port, host, data } = readSettings(process.env);
+  const { port, host, data, results } = readSettings(process.env);
   const bundle = join(site, 'build/server/index.js');
   if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
   const lock = takeDirectory(data);
@@ -27,7 +27,7 @@ async function main(): Promise<void> {
     database = await openEmbedded(join(data, 'postgres'));
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
-    const ledger = readLedger(join(root, 'results'), (message) => console.error(message));
+    const ledger = readLedger(results ?? join(root, 'results'), (message) => console.error(message));
     const services: Services = { database, ledger };
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
     (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
@@ -37,7 +37,7 @@ async function main(): Promise<void> {
       client: join(site, 'build/client'),
       labAssets: join(root, 'packages/papers/assets'),
     });
-    const server = serve({ fetch: app.fetch, port, hostname: host });
+    const server = serve({ fetch: app.fetch, port, hostname: host === 'localhost' ? '127.0.0.1' : host });
     const address = await new Promise<string>((resolve, reject) => {
       server.once('error', reject);
       server.once('listening', () => {

@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react';
 import type { VerdictName, VerdictView } from '../../shared/schemas.ts';
 import { dateInWords } from './facts.tsx';
 
@@ -65,7 +66,7 @@ export function LedgerTable({
   title?: (slug: string) => string;
 }) {
   return (
-    <div className="table-scroll" tabIndex={0} role="region" aria-label={caption}>
+    <Scroll label={caption}>
       <table className="ledger">
         <caption>{caption}</caption>
         <thead>
@@ -116,6 +117,56 @@ export function LedgerTable({
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
+  );
+}
+
+/** Claims that have no entry in the ledger, with how each would be decided or why it cannot be. */
+export function OpenClaims({ claims, caption }: { claims: readonly OpenClaim[]; caption: string }) {
+  return (
+    <Scroll label={caption}>
+      <table className="ledger">
+        <caption>{caption}</caption>
+        <thead>
+          <tr>
+            <th scope="col">Reported</th>
+            <th scope="col">Verdict</th>
+            <th scope="col">How it is checked</th>
+          </tr>
+        </thead>
+        <tbody>
+          {claims.map(({ id, states, where, verdict, how }) => (
+            <tr key={id}>
+              <td>
+                {states} <span className="where">{where}</span>
+              </td>
+              <td>
+                <Verdict verdict={verdict} />
+              </td>
+              <td>{how}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+/** A claim without a stored measurement. */
+export interface OpenClaim {
+  id: string;
+  states: string;
+  where: string;
+  verdict: VerdictName;
+  how: string;
+}
+
+/** A table wider than a telephone scrolls in its own box. */
+function Scroll({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+    <section className="table-scroll" tabIndex={0} aria-label={label}>
+      {children}
+    </section>
   );
 }

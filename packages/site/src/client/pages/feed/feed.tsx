@@ -54,7 +54,7 @@ export default function Feed() {
           placeholder="words of title or summary, an arXiv id"
         />
         <label htmlFor="family">Family</label>
-        <select id="family" name="family" defaultValue={query.family}>
+        <select className="family" id="family" name="family" defaultValue={query.family}>
           <option value="">all</option>
           {kinds.map(({ family, count }) => (
             <option key={family} value={family}>{`${family} (${count})`}</option>

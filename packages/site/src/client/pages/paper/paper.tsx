@@ -4,7 +4,7 @@ import { findPaper } from '../../../server/queries/papers.ts';
 import { services } from '../../../server/services.ts';
 import { slugSchema } from '../../../shared/schemas.ts';
 import { Facts } from '../../components/facts.tsx';
-import { LedgerTable } from '../../components/verdicts.tsx';
+import { LedgerTable, OpenClaims } from '../../components/verdicts.tsx';
 import { LabMount } from './lab-mount.tsx';
 import { snippet } from './snippet.ts';
 
@@ -14,9 +14,21 @@ export async function loader({ params }: { params: { slug?: string } }) {
   const paper = slug.success ? await findPaper(database, slug.data) : undefined;
   if (!paper) throw data(`There is no paper ${String(params.slug).slice(0, 100)}.`, { status: 404 });
   const runnable = findRunnable(paper.slug);
+  const verdicts = ledger.verdicts.filter((verdict) => verdict.slug === paper.slug);
+  const measured = new Set(verdicts.map(({ id }) => id));
+  const claims = runnable ? await runnable.claims() : [];
   return {
     paper,
-    verdicts: ledger.verdicts.filter((verdict) => verdict.slug === paper.slug),
+    verdicts,
+    open: claims
+      .filter(({ id }) => !measured.has(id))
+      .map((claim) => ({
+        id: claim.id,
+        states: claim.states,
+        where: claim.where,
+        verdict: claim.check === 'none' ? claim.verdict : ('not yet measured' as const),
+        how: claim.check === 'none' ? claim.reason : claim.how,
+      })),
     method: runnable && {
       idea: runnable.idea,
       reconstructed: runnable.reconstructed,
@@ -32,7 +44,7 @@ export const meta = ({ loaderData }: { loaderData?: Awaited<ReturnType<typeof lo
 ];
 
 export default function Paper() {
-  const { paper, verdicts, method } = useLoaderData<typeof loader>();
+  const { paper, verdicts, open, method } = useLoaderData<typeof loader>();
   return (
     <article className="page wide">
       <header className="paper-header">
@@ -45,12 +57,12 @@ export default function Paper() {
         <p className="summary prose">{paper.summary}</p>
         <p className="links">
           {paper.arxiv && (
-            <a href={`https://arxiv.org/abs/${paper.arxiv}`} rel="noopener">
+            <a className="link" href={`https://arxiv.org/abs/${paper.arxiv}`} rel="noopener">
               arXiv {paper.arxiv}
             </a>
           )}
           {paper.links.map((link) => (
-            <a key={link} href={link} rel="noopener">
+            <a className="link" key={link} href={link} rel="noopener">
               {link.replace(/^https?:\/\/(www\.)?/, '')}
             </a>
           ))}
@@ -67,24 +79,33 @@ export default function Paper() {
           This paper does not run here yet: it is listed with its facts and our summary only.
         </p>
       )}
-      {verdicts.length > 0 && (
+      {(verdicts.length > 0 || open.length > 0) && (
         <section aria-labelledby="ledger-title">
           <h2 id="ledger-title">Ledger</h2>
-          <LedgerTable verdicts={verdicts} caption="What the paper reports, and what was measured here" />
-        </section>
-      )}
-      {method && verdicts.length === 0 && (
-        <section aria-labelledby="ledger-title">
-          <h2 id="ledger-title">Ledger</h2>
-          <p>
-            Its claims are not yet measured. <code>npx saccade check {paper.slug}</code> measures them on this
-            machine.
-          </p>
+          {verdicts.length > 0 && (
+            <LedgerTable verdicts={verdicts} caption="What the paper reports, and what was measured here" />
+          )}
+          {open.length > 0 && (
+            <>
+              <OpenClaims
+                claims={open}
+                caption={
+                  verdicts.length > 0
+                    ? 'Without a stored measurement'
+                    : 'What the paper reports; nothing is measured yet'
+                }
+              />
+              <p>
+                <code>npx saccade check {paper.slug}</code> measures on this machine.
+              </p>
+            </>
+          )}
         </section>
       )}
       {method && (
         <section aria-labelledby="code-title" className="prose">
           <h2 id="code-title">In code</h2>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
           <pre tabIndex={0}>
             <code>{method.code}</code>
           </pre>
