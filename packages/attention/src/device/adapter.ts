@@ -35,8 +35,10 @@ export async function findAdapter(dawnFeatures: readonly string[] = []): Promise
       has: 'none',
     });
   }
-  const adapter = (await requestFromDawn(dawnFeatures, '')) ?? (await requestFromSoftware(dawnFeatures));
-  if (adapter) return keep(adapter);
+  const found = (await requestFromDawn(dawnFeatures, '')) ?? (await requestFromSoftware(dawnFeatures));
+  if (found && isSoftware(found))
+    return keep((await requestFromDawn(dawnFeatures, '', slowInSoftware)) ?? found);
+  if (found) return keep(found);
   throw new DeviceError('Dawn finds no WebGPU adapter', {
     needs:
       'a Vulkan, Metal or D3D12 driver; on Linux without a GPU the packages chromium (it brings SwiftShader) and libvulkan1',
@@ -44,13 +46,26 @@ export async function findAdapter(dawnFeatures: readonly string[] = []): Promise
   });
 }
 
+/** SwiftShader compiles one store for each number that this extension zeroes: seconds a kernel. Without it a loop zeroes them. */
+const slowInSoftware = ['use_vulkan_zero_initialize_workgroup_memory_extension'];
+
+/** Whether an adapter computes on the CPU. */
+export function isSoftware({ info }: GPUAdapter): boolean {
+  const words = [info.vendor, info.architecture, info.device, info.description].join(' ');
+  return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(words);
+}
+
 function keep<T>(thing: T): T {
   kept.push(thing);
   return thing;
 }
 
-async function requestFromDawn(features: readonly string[], driver: string): Promise<GPUAdapter | null> {
-  const key = `${features.join(',')} ${driver}`;
+async function requestFromDawn(
+  features: readonly string[],
+  driver: string,
+  without: readonly string[] = [],
+): Promise<GPUAdapter | null> {
+  const key = `${features.join(',')} ${driver} ${without.join(',')}`;
   let instance = instances.get(key);
   if (!instance) {
     // hidden from bundlers: a page never gets here
@@ -68,7 +83,12 @@ async function requestFromDawn(features: readonly string[], driver: string): Pro
         { cause: error },
       );
     }
-    instance = keep(dawn.create(features.length > 0 ? [`enable-dawn-features=${features.join(',')}`] : []));
+    instance = keep(
+      dawn.create([
+        ...(features.length > 0 ? [`enable-dawn-features=${features.join(',')}`] : []),
+        ...(without.length > 0 ? [`disable-dawn-features=${without.join(',')}`] : []),
+      ]),
+    );
     instances.set(key, instance);
   }
   try {

@@ -2,7 +2,7 @@ import { ArgumentError, DeviceError } from '../errors.ts';
 import { blockMeanOnGpu, blockScoresOnGpu, topKOnGpu } from '../select/webgpu.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
-import { findAdapter } from './adapter.ts';
+import { findAdapter, isSoftware } from './adapter.ts';
 import type { Device, Kernels } from './device.ts';
 import { Gpu } from './gpu.ts';
 import type { OpenOptions } from './open.ts';
@@ -111,8 +111,7 @@ export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevic
   open.add(device);
   const { info } = adapter;
   const words = [info.vendor, info.architecture, info.device, info.description].filter((word) => word);
-  const software =
-    info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(words.join(' '));
+  const software = isSoftware(adapter);
   if (software) words.push('fallback adapter: software');
   const gpu = new Gpu(device, software);
   gpu.lost.then(() => open.delete(device));

@@ -72,6 +72,7 @@ export async function attendOnGpu(gpu: Gpu, request: AttendRequest, tile?: Tile)
 function prepare(gpu: Gpu, request: AttendRequest, forced: Tile | undefined) {
   const { headDim, valueDim, plan, epilogue } = request;
   const limits = {
+    software: gpu.software,
     memoryBytes: gpu.limits.maxComputeWorkgroupStorageSize,
     threads: Math.min(gpu.limits.maxComputeInvocationsPerWorkgroup, gpu.limits.maxComputeWorkgroupSizeX),
   };

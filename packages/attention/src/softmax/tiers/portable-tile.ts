@@ -78,6 +78,12 @@ const tiles: readonly Tile[] = [
   { queryTile: 4, keyTile: 64, rowsPerThread: 1, chunk: 8 },
 ];
 
+/** On the CPU threads cost time and unrolled rows and columns cost compile time. */
+function softwareTile(valueDim: number): Tile {
+  const keyTile = valueDim <= 32 ? 16 : valueDim <= 64 ? 32 : 64;
+  return { queryTile: 16, keyTile, rowsPerThread: 4, chunk: 8 };
+}
+
 /** vec4 accumulators of a thread: more spill out of the registers. */
 const MOST_ACCUMULATORS = 16;
 
@@ -89,8 +95,9 @@ export function chooseTile(
   queryBlock: number,
   headDim: number,
   valueDim: number,
-  limits: { memoryBytes: number; threads: number },
+  limits: { memoryBytes: number; threads: number; software: boolean },
 ): TileShape {
+  if (limits.software) return shapeOf(softwareTile(valueDim), headDim, valueDim);
   const last = tiles.length - 1;
   for (const [index, tile] of tiles.entries()) {
     if (index < last && queryBlock <= tile.queryTile / 2) continue;
