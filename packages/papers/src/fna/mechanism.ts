@@ -1,5 +1,13 @@
-import { ArgumentError, type AttendOptions, attend, type ScoreFunction, table } from '@saccade/attention';
+import {
+  ArgumentError,
+  type AttendOptions,
+  attend,
+  type Plan,
+  type ScoreFunction,
+  table,
+} from '@saccade/attention';
 import type { Inputs, Outputs, RunContext } from '../kit/paper.ts';
+import { remember } from '../kit/remember.ts';
 import { type Axis, axesOf, dynamicPlan, staticPlan, usualTile } from '../kit/windows.ts';
 import type { Options } from './paper.ts';
 
@@ -14,10 +22,7 @@ export async function neighborhoodAttention(
 ): Promise<Outputs> {
   const [, heads, tokens] = query.shape;
   const axes = axesOf('fna', tokens, options);
-  const tile = usualTile(axes.length);
-  const name = `neighbourhood ${axes.map(({ window }) => window).join(' x ')}`;
-  // select: (1), (2) as query boxes of 64 tokens and the keys that each box needs
-  const plan = options.route === 'boxes' ? dynamicPlan(name, axes, tile) : staticPlan(name, axes, tile, tile);
+  const plan = neighborhoodPlan(axes, options.route); // select: (1), (2)
   // attend: (3), (4) in one kernel; the weights never reach memory
   const attended: AttendOptions = {
     plan,
@@ -59,3 +64,10 @@ function biasScore(
     return score.add(read(handle, head, ...index));
   };
 }
+
+/** Query boxes of 64 tokens, and the keys that each box needs. */
+const neighborhoodPlan = remember((axes: readonly Axis[], route: Options['route']): Plan => {
+  const tile = usualTile(axes.length);
+  const name = `neighbourhood ${axes.map(({ window }) => window).join(' x ')}`;
+  return route === 'boxes' ? dynamicPlan(name, axes, tile) : staticPlan(name, axes, tile, tile);
+});

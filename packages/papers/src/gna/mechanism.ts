@@ -1,5 +1,6 @@
 import { ArgumentError, type AttendOptions, attend, type Plan } from '@saccade/attention';
 import type { Inputs, Outputs, RunContext } from '../kit/paper.ts';
+import { remember } from '../kit/remember.ts';
 import { axesOf, dynamicPlan, staticPlan, usualTile } from '../kit/windows.ts';
 import type { Options } from './paper.ts';
 
@@ -19,7 +20,7 @@ export async function generalizedNeighborhoodAttention(
 }
 
 /** The plan of a grid: which key tiles each query tile visits, and the mask for those that are cut by a window. */
-export function windowPlan(queryTokens: number, keyTokens: number, options: Options): Plan {
+export const windowPlan = remember((queryTokens: number, keyTokens: number, options: Options): Plan => {
   const { extraTokens, keyTiling } = options;
   if (keyTokens !== queryTokens + extraTokens) {
     throw new ArgumentError(
@@ -47,7 +48,7 @@ export function windowPlan(queryTokens: number, keyTokens: number, options: Opti
     return dynamicPlan(name, axes, queryTile);
   }
   return staticPlan(name, axes, queryTile, keyTile, extraTokens);
-}
+});
 
 function tileOf(
   argument: string,
