@@ -4,14 +4,21 @@ import type { Inputs } from '../kit/paper.ts';
 import { disposeInputs, randomInputs } from '../kit/random-inputs.ts';
 import { bestRegions, modelMultiplyAdds, models } from './cost.ts';
 import { biLevelRoutingAttention } from './mechanism.ts';
-import { type Options, paper } from './paper.ts';
+import type { Options } from './paper.ts';
 
 const HEADS = 2;
 const HEAD_DIM = 32;
 const TOPK = 4;
 
-const optionsFor = (side: number, regions: number): Options =>
-  paper.options.parse({ grid: [side, side], regions, topk: TOPK });
+const optionsFor = (side: number, regions: number): Options => ({
+  grid: [side, side],
+  regions,
+  topk: TOPK,
+  routing: 'content',
+  seed: 0,
+  checkFinite: false,
+  causal: false,
+});
 
 async function routed(inputs: Inputs, options: Options): Promise<void> {
   const { output, logSumExp, held = [] } = await biLevelRoutingAttention(inputs, options);

@@ -449,7 +449,7 @@ describe('bad input and edges', () => {
       [9, 28],
       [3, 40],
     ]) {
-      const options = parse(paper.fit(grid));
+      const options = parse(paper.fit(grid) as Record<string, unknown>);
       const output = await run(random(grid[0] * grid[1], 1, 2), options);
       expect(output.every(Number.isFinite)).toBe(true);
     }

@@ -4,14 +4,23 @@ import type { Inputs } from '../kit/paper.ts';
 import { disposeInputs, randomInputs } from '../kit/random-inputs.ts';
 import { haloFlops, unfoldedBytes } from './cost.ts';
 import { downsampled, haloAttention } from './mechanism.ts';
-import { type Options, paper } from './paper.ts';
+import type { Options } from './paper.ts';
 import { unfold, unfoldedPlan } from './unfold.ts';
 
 const HEADS = 8;
 const HEAD_DIM = 32;
 
-const optionsFor = (side: number, more: Record<string, unknown> = {}): Options =>
-  paper.options.parse({ grid: [side, side], blockSize: 8, halo: 3, ...more });
+const optionsFor = (side: number, more: Partial<Options> = {}): Options => ({
+  grid: [side, side],
+  blockSize: 8,
+  halo: 3,
+  stride: 1,
+  averageDown: false,
+  border: 'zero',
+  pad: false,
+  scalePosition: false,
+  ...more,
+});
 
 const free = (tensors: readonly (Tensor | undefined)[]) => {
   for (const tensor of tensors) tensor?.dispose();
