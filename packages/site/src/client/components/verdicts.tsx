@@ -52,8 +52,12 @@ function Values({ values }: { values: VerdictView['values'] }) {
 }
 
 const words = (name: string) => name.replace(/([a-z0-9])([A-Z])/g, '$1 $2').toLowerCase();
-const short = (value: number) =>
-  Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : value.toPrecision(4);
+/** Four digits, with no zeros that say nothing; powers of ten where a plain number would be long. */
+const short = (value: number) => {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(2);
+  return String(Number.isInteger(value) ? value : Number(value.toPrecision(4)));
+};
 
 /** Reported beside measured. `paper` false adds no column for the paper, on a page that is the paper's own. */
 export function LedgerTable({
