@@ -42,10 +42,10 @@ export async function instantiate(
   memory: WebAssembly.Memory,
   expression?: WebAssembly.Module,
 ): Promise<KernelExports> {
-  const { exp, log, tanh } = Math;
+  const { log } = Math;
   let modify: WebAssembly.ImportValue = () => {};
   if (expression) {
-    const instance = await WebAssembly.instantiate(expression, { env: { memory, exp, log, tanh } });
+    const instance = await WebAssembly.instantiate(expression, { env: { memory, log } });
     modify = instance.exports.modify as WebAssembly.ImportValue;
   }
   const instance = await WebAssembly.instantiate(module, { env: { memory, log, modify } });

@@ -49,6 +49,7 @@ export const v = {
   shuffle: 0x0d,
   i32Splat: 0x11,
   not: 0x4d,
+  andnot: 0x4f,
   and: 0x4e,
   or: 0x50,
   bitselect: 0x52,
@@ -95,6 +96,9 @@ export const v = {
     div: 0xe7,
     min: 0xe8,
     max: 0xe9,
+    nearest: 0x6a,
+    pmin: 0xea,
+    pmax: 0xeb,
     madd: 0x105,
   },
 } as const;
@@ -122,8 +126,8 @@ const remainder = [
 ];
 
 /**
- * A module around the body of `modify` (ten i32 parameters): functions 0 to 2 are the imports exp, log and tanh,
- * 3 is modify, 4 divides, 5 is the remainder.
+ * A module around the body of `modify` (ten i32 parameters): function 0 is the import log,
+ * 1 is modify, 2 divides, 3 is the remainder.
  * @param modify declarations of locals, then instructions with the final end
  */
 export function moduleOf(modify: readonly number[], shared: boolean): Uint8Array<ArrayBuffer> {
@@ -139,15 +143,9 @@ export function moduleOf(modify: readonly number[], shared: boolean): Uint8Array
       ...[0x60, 10, ...new Array<number>(10).fill(0x7f), 0],
       ...[0x60, 2, 0x7f, 0x7f, 1, 0x7f],
     ]),
-    ...section(2, [
-      4,
-      ...fromEnv('exp', [0, 0]),
-      ...fromEnv('log', [0, 0]),
-      ...fromEnv('tanh', [0, 0]),
-      ...fromEnv('memory', memory),
-    ]),
+    ...section(2, [2, ...fromEnv('log', [0, 0]), ...fromEnv('memory', memory)]),
     ...section(3, [3, 1, 2, 2]),
-    ...section(7, [1, ...name('modify'), 0, 3]),
+    ...section(7, [1, ...name('modify'), 0, 1]),
     ...section(10, [3, ...body(modify), ...body([0, ...divide]), ...body([0, ...remainder])]),
   ]);
 }

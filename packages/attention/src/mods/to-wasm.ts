@@ -2,6 +2,7 @@ import { invariant } from '../errors.ts';
 import { sizeOf } from '../tensor.ts';
 import type { Node, Table, Traced } from './expression.ts';
 import { code, constantOf, leb, moduleOf, op, v } from './to-wasm-bytes.ts';
+import { emitExp, emitTanh } from './to-wasm-exp.ts';
 
 /** Bytes of a WASM module with one function that changes a tile of scores in place, and the tables it reads. */
 export interface WasmExpression {
@@ -25,14 +26,15 @@ const END = 10; // i32 local: one past the last score
 const SCORE = 11; // v128 locals from here
 const FIRST_FREE = 12;
 
-const imported = { exp: 0, log: 1, tanh: 2 } as const;
-const DIVIDE = 4;
-const REMAINDER = 5;
+// Functions of the module, as moduleOf() numbers them.
+const LOG = 0;
+const DIVIDE = 2;
+const REMAINDER = 3;
 
 /**
  * Compiles mask and score to one module: scores [count][8 query rows] become the score expression where the mask
  * keeps the pair (or its key's `full` word is -1), and -Infinity elsewhere. Lanes are query rows; tables are
- * read lane by lane. It imports env.memory and env.exp, log, tanh (float64 functions) and exports `modify`.
+ * read lane by lane. It imports env.memory and env.log (of float64) and exports `modify`.
  * @param target whether the memory it will be given is shared between threads, and whether relaxed SIMD is there
  *   (then a product that is added to something is rounded once, where the processor can)
  */
@@ -194,13 +196,17 @@ function unary(node: Extract<Node, { kind: 'unary' }>, a: number[], local: () =>
       return [...a, ...code(v.toFloat)];
     case 'toInt':
       return [...a, ...code(v.toInt)];
-    default: {
+    case 'exp':
+      return emitExp(a, local);
+    case 'tanh':
+      return emitTanh(a, local);
+    case 'log': {
       const value = local();
       const bytes = [...a, ...op.set(value)];
       for (let lane = 0; lane < 4; lane++) {
         bytes.push(
           ...[...op.get(value), ...op.get(value), ...code(v.f32.extract), lane, 0xbb],
-          ...[...op.call(imported[node.operation]), 0xb6, ...code(v.f32.replace), lane, ...op.set(value)],
+          ...[...op.call(LOG), 0xb6, ...code(v.f32.replace), lane, ...op.set(value)],
         );
       }
       return [...bytes, ...op.get(value)];
