@@ -1,4 +1,4 @@
-import { outline } from '../kit/lab/draw.ts';
+import { outline, pixelOf } from '../kit/lab/draw.ts';
 import type { TokenInputs } from '../kit/lab/features.ts';
 import { LabFrame } from '../kit/lab/frame.tsx';
 import { boxOf } from '../kit/lab/overlays.ts';
@@ -34,7 +34,7 @@ const spec: LabSpec<Options> = {
     for (const { region, strength } of routes) {
       outline(context, layout, boxOf(regionRectangle(geometry, region)), inks.accent, true);
       const to = middle(region);
-      context.lineWidth = 0.75 + 4 * strength;
+      context.lineWidth = (1 + 7 * strength) * pixelOf(context);
       context.beginPath();
       context.moveTo(from.x, from.y);
       context.lineTo(to.x, to.y);

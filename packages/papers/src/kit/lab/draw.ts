@@ -171,11 +171,12 @@ export function drawAttention(
   }
   const { x, y } = cornerOf(layout, query);
   context.globalAlpha = 1;
-  context.lineWidth = 1;
+  const unit = pixelOf(context);
+  context.lineWidth = 2 * unit;
   context.strokeStyle = inks.paper;
-  context.strokeRect(x - 1.5, y - 1.5, DETAIL + 3, DETAIL + 3);
+  context.strokeRect(x - 3 * unit, y - 3 * unit, DETAIL + 6 * unit, DETAIL + 6 * unit);
   context.strokeStyle = inks.ink;
-  context.strokeRect(x - 0.5, y - 0.5, DETAIL + 1, DETAIL + 1);
+  context.strokeRect(x - unit, y - unit, DETAIL + 2 * unit, DETAIL + 2 * unit);
 }
 
 /** Differences of outputs are small: shown this many times as large, around grey. */
@@ -209,6 +210,11 @@ export function tokenErrors(
   return errors;
 }
 
+/** One pixel of the page in picture pixels: a small grid is drawn large, and lines must not grow with it. */
+export function pixelOf(context: CanvasRenderingContext2D): number {
+  return context.canvas.width / Math.max(context.canvas.clientWidth, 1);
+}
+
 /** Outline of a box of tokens on one frame, in picture pixels: for query blocks, halos, tiles. */
 export function outline(
   context: CanvasRenderingContext2D,
@@ -220,9 +226,10 @@ export function outline(
   const { frame = 0, left, top } = box;
   const corner = cornerOf(layout, frame * layout.height * layout.width);
   context.save();
-  context.lineWidth = 1.5;
+  const unit = pixelOf(context);
+  context.lineWidth = 2 * unit;
   context.strokeStyle = colour;
-  context.setLineDash(dashed ? [4, 3] : []);
+  context.setLineDash(dashed ? [6 * unit, 4 * unit] : []);
   context.strokeRect(
     corner.x + left * DETAIL,
     corner.y + top * DETAIL,
