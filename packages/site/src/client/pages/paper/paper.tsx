@@ -69,11 +69,12 @@ export default function Paper() {
         </p>
       </header>
       {method ? (
-        <section aria-labelledby="lab-title">
-          <h2 id="lab-title">Lab</h2>
+        <div>
+          {/* no region of its own: the lab is one, by the same name */}
+          <h2>Lab</h2>
           <p>{method.idea}</p>
           <LabMount slug={paper.slug} />
-        </section>
+        </div>
       ) : (
         <p className="notice">
           This paper does not run here yet: it is listed with its facts and our summary only.
