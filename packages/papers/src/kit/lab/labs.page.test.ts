@@ -153,7 +153,7 @@ describe.each(papers.map((paper) => [paper.slug, paper] as const))('%s', (slug, 
 });
 
 describe('any lab', () => {
-  const ofKind = (kind: string) => papers.find(({ inputs }) => inputs[0] === kind)?.slug ?? '';
+  const ofKind = (kind: string) => papers.find(({ inputs }) => inputs.join() === kind)?.slug ?? '';
 
   test('a picture of 200 megapixels, a file that is none and a damaged one are refused in words, and the lab stays', async () => {
     const { page, problems } = await open(`${ofKind('image')}?device=wasm&size=24x24`);

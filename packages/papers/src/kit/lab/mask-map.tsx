@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'react';
 import { inksOf } from './draw.ts';
 import { type Pattern, SEEN, VISITED } from './pattern.ts';
+import { useScheme } from './use-scheme.ts';
 
 /** Rows and columns of the map at most: more tokens share a cell. */
 const CELLS = 160;
@@ -18,8 +19,9 @@ export function MaskMap(props: {
 }) {
   const { pattern, tokens, query, label, onQuery } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
-  const picture = useRef<ImageData>(undefined);
   const cells = Math.min(tokens, CELLS);
+  const scheme = useScheme();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the scheme decides the colours that inksOf() reads
   useEffect(() => {
     const context = canvas.current?.getContext('2d');
     if (!canvas.current || !context) return;
@@ -41,9 +43,8 @@ export function MaskMap(props: {
         );
       }
     }
-    picture.current = image;
     context.putImageData(image, 0, 0);
-  }, [pattern, tokens, cells]);
+  }, [pattern, tokens, cells, scheme]);
   const row = Math.floor((query * cells) / tokens);
   return (
     <div className="lab-map" style={{ '--row': `${(100 * (row + 0.5)) / cells}%` } as React.CSSProperties}>

@@ -10,6 +10,7 @@ import {
   tokenAt,
 } from './draw.ts';
 import { SEEN, VISITED } from './pattern.ts';
+import { useScheme } from './use-scheme.ts';
 
 /** Draws on top of a pane in picture pixels: a halo, a tile, a graph. */
 export type Overlay = (context: CanvasRenderingContext2D, layout: Layout, inks: Inks) => void;
@@ -42,6 +43,8 @@ export function PicturePane(
     props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const layout = layoutOf(grid);
+  const scheme = useScheme();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the scheme decides the colours that inksOf() reads
   useEffect(() => {
     const context = canvas.current?.getContext('2d');
     if (!canvas.current || !context) return;
@@ -50,7 +53,7 @@ export function PicturePane(
     if (plain) return;
     drawAttention(context, layoutOf(grid), inks, { levels, weights, query });
     overlay?.(context, layoutOf(grid), inks);
-  }, [picture, shape, head, levels, weights, query, grid, overlay, plain]);
+  }, [picture, shape, head, levels, weights, query, grid, overlay, plain, scheme]);
   const point = (event: { clientX: number; clientY: number }) => {
     const box = canvas.current?.getBoundingClientRect();
     if (!box) return;

@@ -107,7 +107,7 @@ async function textOf(file: File): Promise<Source> {
       : [];
   const bytes = new Uint8Array(await file.slice(0, MAX_TEXT_BYTES).arrayBuffer());
   // a text has no zero bytes; anything else is a format the lab does not read
-  if (bytes.subarray(0, 4096).includes(0))
+  if (bytes.subarray(0, 4096).includes(0) || /^(image|audio|video|font|application\/pdf)/.test(file.type))
     throw new SourceError(`${file.name} is not a plain text; this lab takes text files (UTF-8).`);
   const text = new TextDecoder().decode(bytes);
   if (!/\S/.test(text)) throw new SourceError(`${file.name} has no words in it.`);

@@ -2,6 +2,7 @@ import { useEffect, useRef } from 'react';
 import { inksOf } from './draw.ts';
 import { type Pattern, SEEN } from './pattern.ts';
 import { percent } from './readout.tsx';
+import { useScheme } from './use-scheme.ts';
 
 /**
  * One tile of queries and the keys that a kernel visits for it: what is used and what is computed for nothing. A row is
@@ -9,6 +10,7 @@ import { percent } from './readout.tsx';
  */
 export function TileMap({ pattern, query, tokens }: { pattern: Pattern; query: number; tokens: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  useScheme(); // drawn again at every render
   const queries = pattern.tile(query);
   const rows = queries.map((token) => pattern.levels(token));
   const keys: number[] = [];
