@@ -47,8 +47,8 @@ const tiles: Tile[] = [
   { queryTile: 64, keyTile: 32, rowsPerThread: 4, chunk: 16 },
   { queryTile: 64, keyTile: 32, rowsPerThread: 8, chunk: 16 },
   { queryTile: 128, keyTile: 32, rowsPerThread: 8, chunk: 8 },
-  { queryTile: 128, keyTile: 64, rowsPerThread: 8, chunk: 4 },
-  { queryTile: 64, keyTile: 128, rowsPerThread: 8, chunk: 4 },
+  { queryTile: 128, keyTile: 32, rowsPerThread: 4, chunk: 8 },
+  { queryTile: 64, keyTile: 64, rowsPerThread: 2, chunk: 8 },
   { queryTile: 32, keyTile: 64, rowsPerThread: 4, chunk: 8 },
 ];
 

@@ -192,11 +192,11 @@ fn narrow(shift: u32) {
   let candidates = select(shape.columns, min(row % shape.rows + 1u, shape.columns), shape.causal == 1u);
   let count = min(shape.k, candidates);
   if (lane == 0u) { found[0] = 0u; found[1] = count; }
-  for (var pass = 0u; pass < 4u; pass++) {
-    let shift = 24u - 8u * pass;
+  for (var digit = 0u; digit < 4u; digit++) {
+    let shift = 24u - 8u * digit;
     atomicStore(&histogram[lane], 0u);
     workgroupBarrier();
-    let above = (0xffffff00u << shift) & select(0xffffffffu, 0u, pass == 0u);
+    let above = (0xffffff00u << shift) & select(0xffffffffu, 0u, digit == 0u);
     for (var column = lane; column < candidates; column += THREADS) {
       let key = rank(row, column);
       if ((key & above) == (found[0] & above)) { atomicAdd(&histogram[(key >> shift) & 255u], 1u); }

@@ -71,7 +71,7 @@ export function memoryBytes(shape: TileShape): number {
 }
 
 const tiles: readonly Tile[] = [
-  { queryTile: 64, keyTile: 64, rowsPerThread: 8, chunk: 8 },
+  { queryTile: 64, keyTile: 64, rowsPerThread: 4, chunk: 8 },
   { queryTile: 32, keyTile: 64, rowsPerThread: 4, chunk: 8 },
   { queryTile: 16, keyTile: 64, rowsPerThread: 2, chunk: 8 },
   { queryTile: 8, keyTile: 64, rowsPerThread: 1, chunk: 8 },

@@ -277,9 +277,12 @@ fn rowMaximum(row: u32) -> f32 {
   return max(max(largest.x, largest.y), max(largest.z, largest.w));
 }
 
+// Comparisons by bits: compilers may turn p < x into !(p >= x), and then NaN would vanish.
 fn weightsOf(s: vec4<f32>, base: f32) -> vec4<f32> {
-  let p = exp2(s - base);
-  return select(select(p, vec4<f32>(LEAST), p < vec4<f32>(LEAST)), vec4<f32>(0.0), s <= vec4<f32>(HIDDEN_FROM));
+  let p = max(bitcast<vec4<u32>>(exp2(s - base)), vec4<u32>(LEAST_BITS));
+  let bits = bitcast<vec4<u32>>(s);
+  let hidden = (bits >= vec4<u32>(HIDDEN_BITS)) & (bits <= vec4<u32>(MINUS_INFINITY));
+  return select(bitcast<vec4<f32>>(p), vec4<f32>(0.0), hidden);
 }
 
 fn rescale(lane: u32) {
@@ -446,15 +449,15 @@ export function portableForward(options: PortableOptions): Kernel {
       NO_TOKEN: 0xffffffff,
       MINUS_INFINITY: 0xff800000,
       NOT_A_NUMBER: 0x7fc00000,
+      HIDDEN_BITS: 0xefa18f08, // -1e29: scores from here down are hidden
+      LEAST_BITS: 0x2081cea, // 1e-37
     },
     memory: tile.memory,
     registers: `${registers(tile)}
 const LOG2_E = 1.4426950408889634;
 const LN_2 = 0.6931471805599453;
 // GPUs may assume that no number is infinite: a hidden pair's score is far below every other.
-const HIDDEN = -1e30;
-const HIDDEN_FROM = -1e29;
-const LEAST = 1e-37;`,
+const HIDDEN = -1e30;`,
     stages: [
       keyConstants,
       readVector('query', storage, headDim),
