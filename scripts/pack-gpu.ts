@@ -21,6 +21,8 @@ const LIMIT_BYTES = 64 * 2 ** 20;
 /** Packages that measuring does not need: pages, and image files for `saccade run --image`. */
 const LEFT_OUT = new Set(['react', 'sharp']);
 
+const driverNeeds = ['libegl1', 'libglvnd0', 'libgl1', 'libglx0', 'libx11-6', 'libxext6', 'libxcb1', 'libxau6', 'libxdmcp6', 'libbsd0', 'libmd0'];
+
 const withBench = process.argv.includes('--bench');
 
 function run(
@@ -154,7 +156,8 @@ function fetchLoader(): void {
   mkdirSync(join(lists, 'partial'), { recursive: true });
   const options = ['-oAPT::Architecture=amd64', '-oAPT::Architectures=amd64', `-oDir::State::Lists=${lists}`];
   run('apt-get', [...options, 'update', '-q']);
-  run('apt-get', [...options, 'download', 'libvulkan1'], { cwd: drivers });
+  // NVIDIA's Vulkan driver loads GLX and X11 libraries even without a display.
+  run('apt-get', [...options, 'download', 'libvulkan1', ...driverNeeds], { cwd: drivers });
 }
 
 const runScript = `#!/usr/bin/env bash
