@@ -266,12 +266,13 @@ fn rowMaximum(row: u32) -> f32 {
   return max(max(largest.x, largest.y), max(largest.z, largest.w));
 }
 
-// Comparisons by bits: compilers may turn p < x into !(p >= x), and then NaN would vanish.
+// NaN by its bits: compilers may turn p < x into !(p >= x), and drivers disagree on 2^NaN.
 fn weightsOf(s: vec4<f32>, base: f32) -> vec4<f32> {
-  let p = max(bitcast<vec4<u32>>(exp2(s - base)), vec4<u32>(LEAST_BITS));
   let bits = bitcast<vec4<u32>>(s);
+  let nan = (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
   let hidden = (bits >= vec4<u32>(HIDDEN_BITS)) & (bits <= vec4<u32>(MINUS_INFINITY));
-  return select(bitcast<vec4<f32>>(p), vec4<f32>(0.0), hidden);
+  let p = max(bitcast<vec4<u32>>(exp2(s - base)), vec4<u32>(LEAST_BITS));
+  return bitcast<vec4<f32>>(select(select(p, vec4<u32>(NOT_A_NUMBER), nan), vec4<u32>(0u), hidden));
 }
 
 fn rescale(lane: u32) {
