@@ -171,7 +171,7 @@ describe('any lab', () => {
     png.writeUInt32BE(10, 20);
     await give('cut.png', 'image/png', png);
     await page.waitForSelector('.lab-problem:has-text("damaged or cut off")');
-    await page.getByText('Alps').click();
+    await page.getByRole('radio', { name: 'Alps' }).check();
     await page.waitForSelector('.lab-problem', { state: 'detached' });
     await page.waitForTimeout(500);
     await done(page);

@@ -68,7 +68,7 @@ export function useLab<O>(spec: LabSpec<O>) {
     return () => clearTimeout(timer);
   }, [settings, kinds, sizes, controls]);
 
-  const { source, sourceError, takeFiles } = useSource(input, kinds, (kind) =>
+  const { source, sourceError, takeFiles, dismiss } = useSource(input, kinds, (kind) =>
     setSettings((old) => {
       const like = samples.find((sample) => sample.kind === kind);
       const usual = defaultSettings([kind], sizes);
@@ -176,6 +176,7 @@ export function useLab<O>(spec: LabSpec<O>) {
   const set = useCallback(
     (change: Partial<Settings>) => {
       setAddressNotes([]);
+      dismiss(); // a file that was refused is forgotten with the next thing the reader does
       setSettings((old) => {
         const next = { ...old, ...change };
         if (change.input && change.input !== old.input && !change.grid) {
@@ -193,7 +194,7 @@ export function useLab<O>(spec: LabSpec<O>) {
         return next;
       });
     },
-    [sizes],
+    [sizes, dismiss],
   );
 
   const stale = status.state === 'running' || result?.for !== parsed.options || result?.data !== made.data;
@@ -278,6 +279,7 @@ function useSource(
     source: loaded?.id === input ? loaded.source : undefined,
     sourceError: problem?.text,
     takeFiles,
+    dismiss: useCallback(() => setProblem(undefined), []),
   };
 }
 
