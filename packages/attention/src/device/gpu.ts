@@ -24,6 +24,8 @@ const COMPUTE_STAGE = 0x4;
 /** Buffers are whole vec4s, so that kernels may read them as vectors. */
 const ALIGNMENT = 16;
 
+const MOST_POOLED_BYTES = 256 * 2 ** 20;
+
 /** A tensor in a GPUBuffer. f16 is packed, two to a u32. */
 export class GpuTensor implements Tensor {
   readonly gpu: Gpu;
@@ -70,6 +72,12 @@ export class Gpu {
   lostReason: string | undefined;
   readonly lost: Promise<string>;
   private failure: DeviceError | undefined;
+  /**
+   * Released buffers that wait for the next allocation of their size: a driver takes up to a millisecond for a large one.
+   * Work is done in the order it is queued, so the next owner cannot disturb the last. Not counted in `memory`.
+   */
+  private readonly pool = new Map<string, GPUBuffer[]>();
+  private pooledBytes = 0;
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
   /** Buffers that live as long as the host data they were made from. */
   private readonly cached = new WeakMap<object, GPUBuffer>();
@@ -112,9 +120,9 @@ export class Gpu {
         has: `${limit} (the smaller of maxBufferSize and maxStorageBufferBindingSize)`,
       });
     }
-    let buffer: GPUBuffer;
+    let buffer = mapped ? undefined : this.pooled(size, usage);
     try {
-      buffer = this.device.createBuffer({ size, usage, mappedAtCreation: mapped });
+      buffer ??= this.device.createBuffer({ size, usage, mappedAtCreation: mapped });
     } catch (error) {
       throw new DeviceError(
         'a buffer could not be made',
@@ -130,7 +138,21 @@ export class Gpu {
   /** Work queued before keeps the memory until it is done; only the name is gone at once. */
   release(buffer: GPUBuffer): void {
     this.memory.currentBytes -= buffer.size;
-    buffer.destroy();
+    if ((buffer.usage & MAP_READ) !== 0 || this.pooledBytes + buffer.size > MOST_POOLED_BYTES) {
+      buffer.destroy();
+      return;
+    }
+    const name = `${buffer.usage} ${buffer.size}`;
+    const waiting = this.pool.get(name);
+    if (waiting) waiting.push(buffer);
+    else this.pool.set(name, [buffer]);
+    this.pooledBytes += buffer.size;
+  }
+
+  private pooled(size: number, usage: number): GPUBuffer | undefined {
+    const buffer = this.pool.get(`${usage} ${size}`)?.pop();
+    if (buffer) this.pooledBytes -= size;
+    return buffer;
   }
 
   upload(data: ArrayBufferView, usage = STORAGE | COPY_SRC | COPY_DST): GPUBuffer {
@@ -234,7 +256,9 @@ export class Gpu {
           firstGroup: first,
           endGroup: first + groups,
         };
-        buffer = this.upload(new Uint8Array(packUniform(binding, fields)), UNIFORM);
+        const packed = packUniform(binding, fields);
+        buffer = this.allocate(packed.byteLength, UNIFORM | COPY_DST);
+        this.device.queue.writeBuffer(buffer, 0, packed);
         uniforms.push(buffer);
       }
       return { binding: index, resource: { buffer } };

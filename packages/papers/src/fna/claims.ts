@@ -18,7 +18,7 @@ const LEAST_IMPROVEMENT = { '1-D': 5, '2-D': 2 };
 const LEAST_WINS_OVER_DENSE = 0.95;
 const CROSSOVER = 2;
 const HEADS = 4;
-const SAMPLES = 20;
+const SAMPLES = 10;
 
 /** Each headline number of the paper as an experiment. */
 export const claims: readonly Claim[] = [
