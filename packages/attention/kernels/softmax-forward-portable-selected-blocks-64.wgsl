@@ -173,42 +173,63 @@ fn keyToken(tile: Located, slot: u32) -> i32 {
 fn noteSpoiled(numbers: vec4<f32>, generation: u32) {}
 fn isSpoiled(generation: u32) -> bool { return false; }
 
-fn loadQueries(tile: Located, chunk: u32, lane: u32) {
-  for (var n = 0u; n < (QUERY_TILE * CHUNK + THREADS - 1u) / THREADS; n++) {
-    let i = n * THREADS + lane;
-    if (i >= QUERY_TILE * CHUNK) { break; }
-    let token = queryTokens[i / CHUNK];
-    let d = chunk * CHUNK + i % CHUNK;
-    var numbers = vec4<f32>();
-    if (token >= 0 && d < HEAD_VECTORS) { numbers = queryVector(tile.queryRow + u32(token), d); }
-    queries[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
-  }
+fn queryAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
+  let token = queryTokens[min(i / CHUNK, QUERY_TILE - 1u)];
+  let d = chunk * CHUNK + i % CHUNK;
+  if (token >= 0 && d < HEAD_VECTORS) { return queryVector(tile.queryRow + u32(token), d); }
+  return vec4<f32>();
 }
 
-fn loadKeys(tile: Located, chunk: u32, lane: u32) {
-  for (var n = 0u; n < (KEY_TILE * CHUNK + THREADS - 1u) / THREADS; n++) {
-    let i = n * THREADS + lane;
-    if (i >= KEY_TILE * CHUNK) { break; }
-    let token = keyTokens[i / CHUNK];
-    let d = chunk * CHUNK + i % CHUNK;
-    var numbers = vec4<f32>();
-    if (token >= 0 && d < HEAD_VECTORS) { numbers = keyVector(tile.keyRow + u32(token & TOKEN_BITS), d); }
-    keyValues[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
-  }
+fn keyAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
+  let token = keyTokens[min(i / CHUNK, KEY_TILE - 1u)];
+  let d = chunk * CHUNK + i % CHUNK;
+  if (token >= 0 && d < HEAD_VECTORS) { return keyVector(tile.keyRow + u32(token & TOKEN_BITS), d); }
+  return vec4<f32>();
 }
 
 // The keys of a thread are KEY_LANES apart; values lie in the order in which the weights name them.
+fn valueAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
+  let k = min(i / VALUE_STRIDE, VALUE_CHUNK - 1u);
+  let token = keyTokens[chunk * (VALUE_CHUNK / 4u) + k / 4u + (k % 4u) * KEY_LANES];
+  let d = i % VALUE_STRIDE;
+  if (token >= 0 && d < VALUE_VECTORS) { return valueVector(tile.keyRow + u32(token & TOKEN_BITS), d); }
+  return vec4<f32>();
+}
+
+fn putQuery(i: u32, numbers: vec4<f32>, generation: u32) {
+  queries[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
+}
+
+fn putKey(i: u32, numbers: vec4<f32>, generation: u32) {
+  keyValues[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
+}
+
+fn putValue(i: u32, numbers: vec4<f32>, generation: u32) {
+  noteSpoiled(numbers, generation);
+  keyValues[i] = numbers;
+}
+
+fn loadQueries(tile: Located, chunk: u32, generation: u32, lane: u32) {
+  for (var n = 0u; n < 1u; n++) {
+    let i0 = (n * 1u + 0u) * THREADS + lane;
+    let numbers0 = queryAt(tile, chunk, i0);
+    putQuery(i0, numbers0, generation);
+  }
+}
+
+fn loadKeys(tile: Located, chunk: u32, generation: u32, lane: u32) {
+  for (var n = 0u; n < 1u; n++) {
+    let i0 = (n * 1u + 0u) * THREADS + lane;
+    let numbers0 = keyAt(tile, chunk, i0);
+    putKey(i0, numbers0, generation);
+  }
+}
+
 fn loadValues(tile: Located, chunk: u32, generation: u32, lane: u32) {
-  for (var n = 0u; n < (VALUE_CHUNK * VALUE_STRIDE + THREADS - 1u) / THREADS; n++) {
-    let i = n * THREADS + lane;
-    if (i >= VALUE_CHUNK * VALUE_STRIDE) { break; }
-    let k = i / VALUE_STRIDE;
-    let token = keyTokens[chunk * (VALUE_CHUNK / 4u) + k / 4u + (k % 4u) * KEY_LANES];
-    let d = i % VALUE_STRIDE;
-    var numbers = vec4<f32>();
-    if (token >= 0 && d < VALUE_VECTORS) { numbers = valueVector(tile.keyRow + u32(token & TOKEN_BITS), d); }
-    noteSpoiled(numbers, generation);
-    keyValues[i] = numbers;
+  for (var n = 0u; n < 1u; n++) {
+    let i0 = (n * 1u + 0u) * THREADS + lane;
+    let numbers0 = valueAt(tile, chunk, i0);
+    putValue(i0, numbers0, generation);
   }
 }
 
@@ -490,13 +511,13 @@ fn main(
   let count = keyCount(tile);
   resolveQueries(tile, lane);
   workgroupBarrier();
-  loadQueries(tile, 0u, lane);
+  loadQueries(tile, 0u, 0u, lane);
   for (var start = 0u; start < count; start += KEY_TILE) {
     resolveKeys(tile, start, count, lane);
     workgroupBarrier();
     for (var chunk = 0u; chunk < HEAD_CHUNKS; chunk++) {
-      if (HEAD_CHUNKS > 1u) { loadQueries(tile, chunk, lane); }
-      loadKeys(tile, chunk, lane);
+      if (HEAD_CHUNKS > 1u) { loadQueries(tile, chunk, 0u, lane); }
+      loadKeys(tile, chunk, 0u, lane);
       workgroupBarrier();
       scores(lane);
       workgroupBarrier();
