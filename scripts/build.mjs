@@ -76,7 +76,8 @@ export function build(name) {
   const command = ['run', '--silent', 'build', '-w', workspace];
   const result = spawnSync('npm', command, {
     cwd: root,
-    env: childEnvironment(),
+    // Tests set NODE_ENV to test, and React would come in its development form.
+    env: childEnvironment({ NODE_ENV: 'production' }),
     stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',
     maxBuffer: 64 * 2 ** 20,

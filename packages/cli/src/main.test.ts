@@ -281,7 +281,7 @@ describe('check', () => {
       'gna',
       '--quick',
       '--device',
-      'reference',
+      'wasm',
       '--machine',
       'Test Machine',
       '--results',
@@ -291,8 +291,8 @@ describe('check', () => {
     expect(told.file).toBe(at('results/test-machine/gna.json'));
     expect(file).toMatchObject({
       slug: 'gna',
-      device: 'reference',
-      tier: 'reference',
+      device: 'wasm',
+      tier: 'wasm',
       quick: true,
       machine: { id: 'test-machine' },
     });
@@ -310,7 +310,7 @@ describe('check', () => {
       'gna',
       '--quick',
       '--device',
-      'reference',
+      'wasm',
       '--machine',
       'm',
       '--results',

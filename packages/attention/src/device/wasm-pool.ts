@@ -56,7 +56,8 @@ function openThread(): Thread {
   if (threads) {
     // Not written as one literal: a bundler for pages would copy the source file.
     const file = './wasm-worker.ts';
-    const worker = new threads.Worker(new URL(file, import.meta.url));
+    // the parent's flags (--eval, --input-type) are not the thread's
+    const worker = new threads.Worker(new URL(file, import.meta.url), { execArgv: [] });
     worker.on('message', answer);
     worker.on('error', (error) => settle?.reject(failed(String(error))));
     worker.on('exit', (status) => settle?.reject(failed(`the thread ended with ${status}`)));
