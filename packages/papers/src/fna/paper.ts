@@ -71,6 +71,7 @@ export const paper = definePaper<Options>({
   limits: [
     'Backward kernels wait for a later version; gradients are checked on the float64 form.',
     'The baselines run in f32 on WebGPU only.',
+    'The lab does the memory arithmetic of naive, unfused and fused forms; their race runs in the claims, not in the lab.',
   ],
   fit: (grid) => {
     const odd = (length: number) =>

@@ -88,6 +88,7 @@ export const paper = definePaper<Options>({
     'Attention only: projections, bottlenecks and the backbones H0 to H7 are not built here.',
     'With stride 2 the output keeps a row a pixel: pixels without a query are zeros. downsampled() makes the smaller image.',
     'The small models that the paper page compares wait for the training package.',
+    'The lab has no painted segmentation by trained models yet.',
   ],
   fit: (grid) => {
     const [rows, columns] = [grid.at(-2) ?? 1, grid.at(-1) ?? 1];
