@@ -21,7 +21,19 @@ const LIMIT_BYTES = 64 * 2 ** 20;
 /** Packages that measuring does not need: pages, and image files for `saccade run --image`. */
 const LEFT_OUT = new Set(['react', 'sharp']);
 
-const driverNeeds = ['libegl1', 'libglvnd0', 'libgl1', 'libglx0', 'libx11-6', 'libxext6', 'libxcb1', 'libxau6', 'libxdmcp6', 'libbsd0', 'libmd0'];
+const driverNeeds = [
+  'libegl1',
+  'libglvnd0',
+  'libgl1',
+  'libglx0',
+  'libx11-6',
+  'libxext6',
+  'libxcb1',
+  'libxau6',
+  'libxdmcp6',
+  'libbsd0',
+  'libmd0',
+];
 
 const withBench = process.argv.includes('--bench');
 

@@ -104,7 +104,7 @@ describe.each(pages)('%s', (name, path) => {
       if (path === '/papers/power-attention') {
         await page.locator('[data-lab-state]').waitFor();
         // Its own test sees each lab through; here once, within the site.
-      if (width === 1440) await page.locator('[data-lab-state="done"]').waitFor({ timeout: 100_000 });
+        if (width === 1440) await page.locator('[data-lab-state="done"]').waitFor({ timeout: 100_000 });
       }
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
       expect(await violations(page)).toEqual([]);
