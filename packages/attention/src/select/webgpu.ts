@@ -20,7 +20,10 @@ const tokenStages = {
   none: 'fn tokenOf(slot: u32) -> u32 { return slot; }',
 };
 
-/** mean of the tokens of a block; a thread owns one channel of one block. */
+const MEAN_CHANNELS = 32;
+const MEAN_SLICES = 8;
+
+/** Mean of the tokens of a block. A workgroup owns up to 32 channels of one block; its 8 slices take tokens in turn. */
 const meanKernel = (storage: Storage, order: 'given' | 'none') =>
   assemble({
     name: 'block-mean',
@@ -29,41 +32,55 @@ const meanKernel = (storage: Storage, order: 'given' | 'none') =>
       order: read('u32'), // [slots]
       means: write('f32'), // [heads, blocks, headDim]
       shape: uniform({
-        elements: 'u32',
         tokens: 'u32',
         slots: 'u32',
         block: 'u32',
         blocks: 'u32',
         headDim: 'u32',
+        pieces: 'u32',
       }),
     },
-    constants: { NO_TOKEN: 0xffffffff },
+    constants: { NO_TOKEN: 0xffffffff, CHANNELS: MEAN_CHANNELS, SLICES: MEAN_SLICES },
+    memory: {
+      sums: { type: 'f32', length: MEAN_CHANNELS * MEAN_SLICES }, // 1 KiB
+      counts: { type: 'u32', length: MEAN_CHANNELS * MEAN_SLICES }, // 1 KiB
+    },
     stages: [numberOf[storage]('numbers'), tokenStages[order]],
-    threads: 64,
-    memoryLimit: 0,
+    threads: MEAN_CHANNELS * MEAN_SLICES,
+    memoryLimit: 16_384,
     main: wgsl`
-  let at = workgroup * 64u + lane;
-  if (at >= shape.elements) { return; }
-  let d = at % shape.headDim;
-  let block = (at / shape.headDim) % shape.blocks;
-  let head = at / shape.headDim / shape.blocks;
+  let d = workgroup % shape.pieces * CHANNELS + lane % CHANNELS;
+  let row = workgroup / shape.pieces;
+  let block = row % shape.blocks;
+  let head = row / shape.blocks;
   var sum = 0.0;
   var count = 0u;
-  for (var slot = block * shape.block; slot < min((block + 1u) * shape.block, shape.slots); slot++) {
-    let token = tokenOf(slot);
-    if (token != NO_TOKEN) {
-      sum += numbersNumber((head * shape.tokens + token) * shape.headDim + d);
-      count++;
+  if (d < shape.headDim) {
+    for (var slot = block * shape.block + lane / CHANNELS; slot < min((block + 1u) * shape.block, shape.slots); slot += SLICES) {
+      let token = tokenOf(slot);
+      if (token != NO_TOKEN) {
+        sum += numbersNumber((head * shape.tokens + token) * shape.headDim + d);
+        count++;
+      }
     }
   }
-  means[at] = sum / f32(max(count, 1u));`,
+  sums[lane] = sum;
+  counts[lane] = count;
+  workgroupBarrier();
+  if (lane < CHANNELS && d < shape.headDim) {
+    for (var slice = 1u; slice < SLICES; slice++) {
+      sum += sums[slice * CHANNELS + lane];
+      count += counts[slice * CHANNELS + lane];
+    }
+    means[row * shape.headDim + d] = sum / f32(max(count, 1u));
+  }`,
   });
 
 export async function blockMeanOnGpu(gpu: Gpu, { input, layout }: BlockMeanRequest): Promise<GpuTensor> {
   const [batch, heads, tokens, headDim] = input.shape;
   const blocks = Math.ceil(layout.slots / layout.block);
   const means = gpu.empty([batch, heads, blocks, headDim], 'f32');
-  const size = sizeOf(means.shape);
+  const pieces = Math.ceil(headDim / MEAN_CHANNELS);
   const { storage, dtype } = input as GpuTensor;
   const { order } = layout;
   await gpu.launch(
@@ -72,9 +89,9 @@ export async function blockMeanOnGpu(gpu: Gpu, { input, layout }: BlockMeanReque
       numbers: storage,
       order: gpu.uploadOnce(order ?? noOrder, () => order ?? noOrder),
       means: means.storage,
-      shape: { elements: size, tokens, slots: layout.slots, block: layout.block, blocks, headDim },
+      shape: { tokens, slots: layout.slots, block: layout.block, blocks, headDim, pieces },
     },
-    Math.ceil(size / 64),
+    batch * heads * blocks * pieces,
   );
   return means;
 }

@@ -34,7 +34,7 @@ export interface GpuPlan {
   };
 }
 
-/** Uploads a plan's lists, once per plan object. */
+/** Uploads a plan's orders and host lists, once per plan object, or per layout where the lists are on the device. */
 export function uploadPlan(gpu: Gpu, plan: Plan): GpuPlan {
   const { queries, keys } = plan;
   const layout = keys.kind === 'ranges' || keys.kind === 'blocks' ? keys.layout : undefined;
@@ -45,7 +45,9 @@ export function uploadPlan(gpu: Gpu, plan: Plan): GpuPlan {
   parts.push(packedLists ? rows : [], packedLists ? blocks : []);
   const starts = [0];
   for (const part of parts) starts.push(starts[starts.length - 1] + part.length);
-  const packed = gpu.uploadOnce(plan, () => {
+  // a selection makes a plan a call, on a layout that stays: then the orders are uploaded once a layout
+  const owner = !packedLists && layout === queries ? queries : plan;
+  const packed = gpu.uploadOnce(owner, () => {
     const words = new Uint32Array(Math.max(starts[4], 1));
     parts.forEach((part, i) => {
       words.set(part, starts[i]);

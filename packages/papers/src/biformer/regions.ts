@@ -1,4 +1,5 @@
 import { ArgumentError, type BlockLayout, NO_TOKEN } from '@saccade/attention';
+import { remember } from '../kit/remember.ts';
 import type { Options } from './paper.ts';
 
 /** How the image is cut: equation (1). */
@@ -62,7 +63,7 @@ function gridOf(tokens: number, grid: readonly number[] | undefined): [number, n
 }
 
 /** Tokens region by region; slots of a cut region that hold no pixel are padding. */
-export function regionLayout(geometry: RegionGeometry): BlockLayout {
+export const regionLayout = remember((geometry: RegionGeometry): BlockLayout => {
   const { rows, columns, regionRows, regionColumns, regionsAcross, regionCount } = geometry;
   const block = regionRows * regionColumns;
   const order = new Uint32Array(regionCount * block).fill(NO_TOKEN);
@@ -74,7 +75,7 @@ export function regionLayout(geometry: RegionGeometry): BlockLayout {
     if (row < rows && column < columns) order[slot] = row * columns + column;
   }
   return { slots: order.length, block, order };
-}
+});
 
 /** The region of a pixel and its rectangle: what a page draws. */
 export function regionOf(geometry: RegionGeometry, pixel: number): number {
