@@ -11,6 +11,7 @@ import {
   table,
 } from '@saccade/attention';
 import type { Inputs, Outputs, RunContext } from '../kit/paper.ts';
+import { remember } from '../kit/remember.ts';
 import { type HaloGeometry, haloBlocks, haloGeometry } from './blocks.ts';
 import type { Options } from './paper.ts';
 
@@ -49,7 +50,7 @@ export async function haloAttention(
 }
 
 /** One query block and one box of keys a block. */
-export function haloPlan(tokens: number, options: Options): Plan {
+export const haloPlan = remember((tokens: number, options: Options): Plan => {
   const geometry = haloGeometry(tokens, options);
   const { rows, columns, querySide, windowSide } = geometry;
   const { order, boxes } = haloBlocks(geometry, options);
@@ -69,7 +70,7 @@ export function haloPlan(tokens: number, options: Options): Plan {
     listBatches: 1,
     listHeads: 1,
   };
-}
+});
 
 /** The masked variant: |u − h − i| and |v − h − j| at most the radius, places counted in pixels. */
 function centredMask(

@@ -445,6 +445,21 @@ const fullBlocks = {
  * queries, keys and values pass through workgroup memory in chunks.
  */
 export function portableForward(options: PortableOptions): Kernel {
+  const key = JSON.stringify(options);
+  let kernel = kernels.get(key);
+  if (!kernel) {
+    if (kernels.size >= MOST_KERNELS) kernels.clear();
+    kernel = makeForward(options);
+    kernels.set(key, kernel);
+  }
+  return kernel;
+}
+
+/** Texts by their options, which are data alone: making one costs more than a short launch. */
+const kernels = new Map<string, Kernel>();
+const MOST_KERNELS = 256;
+
+function makeForward(options: PortableOptions): Kernel {
   const { tile, storage, headDim, valueDim } = options;
   const changed = options.keep !== undefined || options.change !== undefined;
   return assemble({
