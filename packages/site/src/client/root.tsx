@@ -64,9 +64,15 @@ export function ErrorBoundary() {
   const error = useRouteError();
   const missing = isRouteErrorResponse(error) && error.status === 404;
   const refused = isRouteErrorResponse(error) && error.status === 400;
+  const heading = missing
+    ? 'There is no such page'
+    : refused
+      ? 'That cannot be shown'
+      : 'Something went wrong';
   return (
     <div className="page">
-      <h1>{missing ? 'There is no such page' : refused ? 'That cannot be shown' : 'Something went wrong'}</h1>
+      <title>{`${heading} · Saccade`}</title>
+      <h1>{heading}</h1>
       <p>
         {isRouteErrorResponse(error) && typeof error.data === 'string' && error.data !== ''
           ? error.data
