@@ -39,7 +39,7 @@ export function VerdictCounts({ counts }: { counts: Partial<Record<VerdictName, 
 function Values({ values }: { values: VerdictView['values'] }) {
   const entries = Object.entries(values);
   if (entries.length === 0) return <>—</>;
-  return (
+  const list = (
     <ul className="values">
       {entries.map(([name, value]) => (
         <li key={name}>
@@ -49,9 +49,23 @@ function Values({ values }: { values: VerdictView['values'] }) {
       ))}
     </ul>
   );
+  if (entries.length <= MOST_OPEN) return list;
+  return (
+    <details>
+      <summary>{entries.length} values</summary>
+      {list}
+    </details>
+  );
 }
 
-const words = (name: string) => name.replace(/([a-z0-9])([A-Z])/g, '$1 $2').toLowerCase();
+/** More values than this are folded: the verdict's reason beside them names those that decided. */
+const MOST_OPEN = 4;
+
+const words = (name: string) =>
+  name
+    .replace(/_/g, ' ')
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .toLowerCase();
 /** Four digits, with no zeros that say nothing; powers of ten where a plain number would be long. */
 const short = (value: number) => {
   const size = Math.abs(value);
