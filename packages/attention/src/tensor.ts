@@ -15,6 +15,7 @@ export interface Tensor {
   readonly storage: unknown;
   /** A copy on the host: f32 and f16 come as Float32Array, f64 as Float64Array, u32 as Uint32Array. */
   read(): Promise<NumberArray>;
+  /** Frees the memory for reuse: call it only once every operation that was given the tensor has resolved. */
   dispose(): void;
   readonly disposed: boolean;
 }

@@ -8,7 +8,7 @@ export type DeviceKind = 'reference' | 'wasm' | 'webgpu';
 export type Tier = 'reference' | 'wasm' | 'portable' | 'subgroup' | 'matrix';
 
 export interface Memory {
-  /** Bytes of live tensors and scratch that this device allocated. */
+  /** Bytes of live tensors and scratch. Freed GPU buffers that are kept for reuse (at most 256 MiB) are not counted. */
   currentBytes: number;
   /** Highest value of currentBytes since the last resetPeak(). */
   peakBytes: number;
