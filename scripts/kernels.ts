@@ -1,7 +1,7 @@
 // `npm run kernels`: writes the WGSL of chosen options to packages/attention/kernels/, for reading and for the diff.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { exampleKernels } from '../packages/attention/src/softmax/tiers/portable-examples.ts';
+import { exampleKernels } from '../packages/attention/src/softmax/tiers/examples.ts';
 
 const folder = resolve(import.meta.dirname, '../packages/attention/kernels');
 mkdirSync(folder, { recursive: true });

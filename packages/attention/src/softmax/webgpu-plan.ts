@@ -1,7 +1,7 @@
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
 import { type Indices, type Plan, queryBlocks } from '../plan.ts';
 import { sizeOf } from '../tensor.ts';
-import type { KeyKind, ListPlace } from './tiers/portable-keys.ts';
+import type { KeyKind, ListPlace } from './tiers/keys.ts';
 
 /** A plan as the kernel reads it. */
 export interface GpuPlan {

@@ -3,7 +3,7 @@ import type { Table, Traced } from '../mods/expression.ts';
 import { compileToWgsl } from '../mods/to-wgsl.ts';
 import { sizeOf } from '../tensor.ts';
 import { read, type StorageBinding } from '../wgsl/bindings.ts';
-import { readNumber, type Storage } from './tiers/portable-access.ts';
+import { readNumber, type Storage } from './tiers/access.ts';
 
 /** Mask and score as WGSL, with the stages and buffers that they read tables through. */
 export interface GpuExpressions {

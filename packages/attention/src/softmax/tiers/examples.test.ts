@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { exampleKernels } from './portable-examples.ts';
+import { exampleKernels } from './examples.ts';
 import { chooseTile, memoryBytes } from './portable-tile.ts';
 
 const folder = resolve(import.meta.dirname, '../../../kernels');

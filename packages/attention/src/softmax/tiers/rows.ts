@@ -1,0 +1,54 @@
+import { wgsl } from '../../wgsl/assemble.ts';
+
+/**
+ * Which rows a workgroup owns, and the tokens of its query and key slots in the workgroup arrays `queryTokens` and
+ * `keyTokens`. Late queries come first: under a causal mask they have the most keys.
+ */
+export const rowStages = ({ queryOrder }: { queryOrder: boolean }) => wgsl`
+struct Located {
+  batch: u32,
+  head: u32,
+  block: u32,
+  row: u32,        // of the plan's lists
+  firstSlot: u32,
+  endSlot: u32,
+  queryRow: u32,   // row 0 of this head in query
+  keyRow: u32,     // row 0 of this head in key and value
+}
+
+fn locate(workgroup: u32) -> Located {
+  let tilesOfHead = shape.queryBlocks * shape.blockTiles;
+  let headIndex = workgroup / tilesOfHead;
+  let tileIndex = tilesOfHead - 1u - workgroup % tilesOfHead;
+  var tile: Located;
+  tile.batch = headIndex / shape.heads;
+  tile.head = headIndex % shape.heads;
+  tile.block = tileIndex / shape.blockTiles;
+  tile.firstSlot = tile.block * shape.queryBlock + (tileIndex % shape.blockTiles) * QUERY_TILE;
+  tile.endSlot = min((tile.block + 1u) * shape.queryBlock, shape.querySlots);
+  let list = select(tile.batch, 0u, shape.listBatches == 1u) * shape.listHeads
+    + tile.head / (shape.heads / shape.listHeads);
+  tile.row = list * shape.queryBlocks + tile.block;
+  tile.queryRow = headIndex * shape.queryTokens;
+  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyTokens;
+  return tile;
+}
+
+fn queryInOrder(slot: u32) -> i32 {
+${queryOrder ? '  let token = plan[slot];\n  return select(i32(token), ABSENT, token == NO_TOKEN);' : '  return i32(slot);'}
+}
+
+fn resolveQueries(tile: Located, lane: u32) {
+  for (var i = lane; i < QUERY_TILE; i += THREADS) {
+    let slot = tile.firstSlot + i;
+    queryTokens[i] = ABSENT;
+    if (slot < tile.endSlot) { queryTokens[i] = queryInOrder(slot); }
+  }
+}
+
+fn resolveKeys(tile: Located, start: u32, count: u32, lane: u32) {
+  for (var i = lane; i < KEY_TILE; i += THREADS) {
+    keyTokens[i] = ABSENT;
+    if (start + i < count) { keyTokens[i] = keyToken(tile, start + i); }
+  }
+}`;
