@@ -19,7 +19,8 @@ const instances = new Map<string, GPU>();
  * The adapter to run on: the browser's, or Dawn's in Node.
  * @throws DeviceError that says what to install or where to look
  */
-export async function findAdapter(dawnFeatures: readonly string[] = []): Promise<GPUAdapter> {
+export async function findAdapter(moreDawnFeatures: readonly string[] = []): Promise<GPUAdapter> {
+  const dawnFeatures = [...tierSwitches, ...moreDawnFeatures];
   const own = (globalThis.navigator as Navigator | undefined)?.gpu;
   if (own) {
     const adapter = await own.requestAdapter({ powerPreference: 'high-performance' });
@@ -45,6 +46,12 @@ export async function findAdapter(dawnFeatures: readonly string[] = []): Promise
     has: `${process.platform} ${process.arch}, VK_ICD_FILENAMES=${process.env.VK_ICD_FILENAMES ?? ''}`,
   });
 }
+
+/**
+ * What Dawn must be told before it offers the features of the higher tiers: NVIDIA's f16 is held back for old drivers,
+ * subgroup matrices count as experimental. Neither changes a shader that does not use them.
+ */
+const tierSwitches = ['vulkan_enable_f16_on_nvidia', 'allow_unsafe_apis'];
 
 /** SwiftShader compiles one store for each number that this extension zeroes: seconds a kernel. Without it a loop zeroes them. */
 const slowInSoftware = ['use_vulkan_zero_initialize_workgroup_memory_extension'];

@@ -4,8 +4,18 @@ import type { DType, NumberArray, Shape, Tensor } from '../tensor.ts';
 
 export type DeviceKind = 'reference' | 'wasm' | 'webgpu';
 
-/** Which kind of kernel runs. `portable`, `subgroup` and `matrix` are WebGPU's; the first is the one of this version. */
-export type Tier = 'reference' | 'wasm' | 'portable' | 'subgroup' | 'matrix';
+/** The tiers that each kind of device may have; WebGPU's from the one that runs everywhere to the one that needs most. */
+export const tiersOf = {
+  reference: ['reference'],
+  wasm: ['wasm'],
+  webgpu: ['portable', 'subgroup', 'matrix'],
+} as const satisfies Record<DeviceKind, readonly string[]>;
+
+/** Which kind of kernel runs. */
+export type Tier = (typeof tiersOf)[DeviceKind][number];
+
+/** WebGPU's: `portable` uses plain WGSL, `subgroup` exchanges numbers between lanes, `matrix` the GPU's matrix units. */
+export type GpuTier = (typeof tiersOf)['webgpu'][number];
 
 export interface Memory {
   /** Bytes of live tensors and scratch. Freed GPU buffers that are kept for reuse (at most 256 MiB) are not counted. */
@@ -20,6 +30,7 @@ export interface Memory {
  */
 export interface Device {
   readonly kind: DeviceKind;
+  /** The best tier that its kernels use. A call that this tier has no kernel for runs on a lower one: its result says so. */
   readonly tier: Tier;
   /** In words for the reader: adapter and driver, or processor and thread count. */
   readonly description: string;

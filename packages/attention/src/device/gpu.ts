@@ -11,7 +11,7 @@ import {
 } from '../tensor.ts';
 import type { Kernel } from '../wgsl/assemble.ts';
 import { type Arguments, type Bindings, packUniform } from '../wgsl/bindings.ts';
-import type { Device } from './device.ts';
+import type { Device, GpuTier } from './device.ts';
 
 // GPUBufferUsage and GPUMapMode by their numbers: Node has no such globals.
 const MAP_READ = 0x0001;
@@ -66,6 +66,10 @@ export class Gpu {
   readonly device: GPUDevice;
   /** The adapter computes on the CPU. */
   readonly software: boolean;
+  /** The best tier of its kernels. */
+  readonly tier: GpuTier;
+  /** Lanes of a subgroup, the fewest and the most; undefined where kernels may not use subgroups. */
+  readonly subgroups: { readonly min: number; readonly max: number } | undefined;
   readonly memory = { currentBytes: 0, peakBytes: 0 };
   /** The Device that callers hold; tensors name it as theirs. */
   owner!: Device;
@@ -83,9 +87,12 @@ export class Gpu {
   private readonly cached = new WeakMap<object, GPUBuffer>();
   private readonly collected = new FinalizationRegistry<GPUBuffer>((buffer) => this.release(buffer));
 
-  constructor(device: GPUDevice, software: boolean) {
+  constructor(device: GPUDevice, software: boolean, tier: GpuTier) {
     this.device = device;
     this.software = software;
+    this.tier = tier;
+    const { subgroupMinSize: min, subgroupMaxSize: max } = device.adapterInfo;
+    this.subgroups = device.features.has('subgroups') ? { min, max } : undefined;
     this.lost = device.lost.then((info) => {
       this.lostReason = `${info.reason}${info.message ? `: ${info.message}` : ''}`;
       return this.lostReason;
@@ -95,6 +102,10 @@ export class Gpu {
       event.preventDefault();
       this.failure ??= failureOf(error);
     });
+  }
+
+  get features(): ReadonlySet<string> {
+    return this.device.features;
   }
 
   get limits(): GPUSupportedLimits {

@@ -1,12 +1,12 @@
 import { ArgumentError, DeviceError } from '../errors.ts';
-import type { Device, DeviceKind, Tier } from './device.ts';
+import { type Device, type DeviceKind, type Tier, tiersOf } from './device.ts';
 
 export interface OpenOptions {
-  /** Forces a WebGPU tier; default: the best that the adapter has. */
+  /** The tier to use; default: the best that the adapter has. With the kind `auto` it names the kind of device, too. */
   tier?: Tier;
   /** WASM threads; default: the processor's, where shared memory is allowed, else 1. */
   threads?: number;
-  /** Dawn features to enable, in Node only (unsafe toggles change results' cost, not their meaning). */
+  /** Dawn features to enable besides those that tiers need, in Node only. */
   dawnFeatures?: readonly string[];
 }
 
@@ -34,13 +34,17 @@ export async function openDevice(
       const { openWebGPU } = await import('./webgpu.ts');
       return openWebGPU(options);
     }
-    case 'auto':
+    case 'auto': {
+      const { tier } = options;
+      const named = kinds.find((one) => (tiersOf[one] as readonly Tier[]).includes(tier as Tier));
+      if (named) return openDevice(named, options);
       try {
         return await openDevice('webgpu', options);
       } catch (error) {
         if (!(error instanceof DeviceError)) throw error;
         return openDevice('wasm', options);
       }
+    }
     default:
       throw new ArgumentError('openDevice', 'kind', kind, `${kinds.join(', ')} or auto`);
   }

@@ -20,9 +20,22 @@ describe('a WebGPU device', () => {
     expect(device.description.includes('fallback adapter: software')).toBe(device.capabilities.software);
   });
 
-  test('knows which tiers are its own, and which are not there yet', async () => {
+  test('has the best tier of its adapter, and says what another one lacks', async () => {
+    expect(device.tier).toBe(device.capabilities.software ? 'portable' : device.tier);
     await expect(openDevice('webgpu', { tier: 'wasm' })).rejects.toThrow(ArgumentError);
-    await expect(openDevice('webgpu', { tier: 'matrix' })).rejects.toThrow(/not in this version/);
+    const other = await openDevice('auto', { tier: 'subgroup' });
+    expect(other.tier).toBe('subgroup');
+    await other.close();
+  });
+
+  test('runs a call on the tier that it asks for, and says which ran', async () => {
+    const [query, key, value] = tensors(device);
+    expect((await attend(query, key, value)).tier).toBe(device.tier);
+    for (const tier of ['portable', 'subgroup'] as const)
+      expect((await attend(query, key, value, { tier })).tier).toBe(tier);
+    await expect(attend(query, key, value, { tier: 'wasm' })).rejects.toThrow(
+      'attend: tier is wasm; allowed: portable, subgroup, matrix on webgpu',
+    );
   });
 
   test('counts the bytes of tensors and gives them back', () => {

@@ -1,18 +1,16 @@
-import { ArgumentError, DeviceError } from '../errors.ts';
+import { DeviceError } from '../errors.ts';
 import { blockMeanOnGpu, blockScoresOnGpu, topKOnGpu } from '../select/webgpu.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import { findAdapter, isSoftware } from './adapter.ts';
-import type { Device, Kernels } from './device.ts';
+import type { Device, GpuTier, Kernels } from './device.ts';
 import { Gpu } from './gpu.ts';
 import type { OpenOptions } from './open.ts';
-
-const tiers = ['portable', 'subgroup', 'matrix'] as const;
+import { resolveTier, tierFeatures } from './tiers.ts';
 
 /** A GPU through WebGPU: the browser's, or Dawn's in Node. */
 export class WebGPUDevice implements Device {
   readonly kind = 'webgpu';
-  readonly tier = 'portable';
   readonly description: string;
   readonly capabilities: Device['capabilities'];
   readonly kernels: Kernels;
@@ -22,11 +20,13 @@ export class WebGPUDevice implements Device {
   constructor(gpu: Gpu, description: string) {
     this.gpu = gpu;
     this.description = description;
-    const { limits, device } = gpu;
+    const { limits, subgroups } = gpu;
     this.capabilities = {
       software: gpu.software,
-      subgroups: device.features.has('subgroups'),
-      shaderF16: device.features.has('shader-f16'),
+      subgroups: subgroups !== undefined,
+      ...(subgroups && { subgroupMinSize: subgroups.min, subgroupMaxSize: subgroups.max }),
+      shaderF16: gpu.features.has('shader-f16'),
+      subgroupMatrix: gpu.features.has('chromium-experimental-subgroup-matrix'),
       maxBufferSize: limits.maxBufferSize,
       maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
       maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
@@ -41,6 +41,10 @@ export class WebGPUDevice implements Device {
       topK: (request) => topKOnGpu(gpu, request),
     };
     gpu.owner = this;
+  }
+
+  get tier(): GpuTier {
+    return this.gpu.tier;
   }
 
   get memory() {
@@ -73,20 +77,14 @@ export class WebGPUDevice implements Device {
 const open = new Set<GPUDevice>();
 
 /**
- * Opens WebGPU with the adapter's own limits.
+ * Opens WebGPU with the adapter's own limits and the features that the tiers use.
  * @throws ArgumentError for a tier that is none of WebGPU's; DeviceError, saying what to install, where there is no
- *   adapter, or for a tier that this version lacks
+ *   adapter, or saying what the adapter lacks for the tier
  */
 export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevice> {
-  const { tier = 'portable', dawnFeatures } = options;
-  if (!(tiers as readonly string[]).includes(tier))
-    throw new ArgumentError('openDevice', 'tier', tier, tiers.join(', '));
-  if (tier !== 'portable')
-    throw new DeviceError(`the tier '${tier}' is not in this version`, {
-      needs: `kernels of the tier '${tier}'`,
-      has: "those of the tier 'portable'",
-    });
-  const adapter = await findAdapter(dawnFeatures);
+  const adapter = await findAdapter(options.dawnFeatures);
+  const software = isSoftware(adapter);
+  const tier = resolveTier(options.tier, adapter.features, software);
   const wanted = [
     'maxBufferSize',
     'maxStorageBufferBindingSize',
@@ -99,6 +97,7 @@ export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevic
   let device: GPUDevice;
   try {
     device = await adapter.requestDevice({
+      requiredFeatures: tierFeatures.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[],
       requiredLimits: Object.fromEntries(wanted.map((limit) => [limit, adapter.limits[limit]])),
     });
   } catch (error) {
@@ -111,9 +110,8 @@ export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevic
   open.add(device);
   const { info } = adapter;
   const words = [info.vendor, info.architecture, info.device, info.description].filter((word) => word);
-  const software = isSoftware(adapter);
   if (software) words.push('fallback adapter: software');
-  const gpu = new Gpu(device, software);
+  const gpu = new Gpu(device, software, tier);
   gpu.lost.then(() => open.delete(device));
   return new WebGPUDevice(gpu, [...new Set(words)].join(', '));
 }

@@ -1,3 +1,4 @@
+import { type Tier, tiersOf } from '../device/device.ts';
 import { ArgumentError, throwIfAborted } from '../errors.ts';
 import { type MaskFunction, type ScoreFunction, traceMask, traceScore } from '../mods/expression.ts';
 import { densePlan, type Plan } from '../plan.ts';
@@ -19,6 +20,8 @@ export interface AttendOptions {
   epilogue?: { scale?: number | Tensor; add?: Tensor };
   /** Of the output; default: the query's. */
   outputDType?: DType;
+  /** Insists on a kind of kernel; default: the device's tier, or a lower one where that has no kernel for the call. */
+  tier?: Tier;
   signal?: AbortSignal;
 }
 
@@ -29,9 +32,9 @@ export interface AttendOptions {
  * @param key [batch, keyHeads, keyTokens, headDim]; keyHeads divides heads (grouped-query attention)
  * @param value [batch, keyHeads, keyTokens, valueDim]
  * @returns output [batch, heads, queryTokens, valueDim] and logSumExp [batch, heads, queryTokens] (natural log).
- *   A query that sees no key gets zeros and -Infinity.
+ *   A query that sees no key gets zeros and -Infinity. `tier` says which kind of kernel ran.
  * @throws ArgumentError before anything is launched if shapes, dtypes, devices or options do not fit;
- *   DeviceError if the machine cannot do it; the signal's reason when cancelled
+ *   DeviceError if the machine cannot do it, or not on the tier asked for; the signal's reason when cancelled
  *
  * Online softmax over key tiles after Dao et al. 2022 (FlashAttention); nothing of size queryTokens x keyTokens exists.
  */
@@ -99,6 +102,9 @@ export function checkAttend(
   const causalOffset = options.causal ? keyTokens - queryTokens : undefined;
   const mask = combine(plan.keep, causalOffset, options.mask);
   const outputDType = options.outputDType ?? query.dtype;
+  const tiers: readonly Tier[] = tiersOf[query.device.kind];
+  if (options.tier !== undefined && !tiers.includes(options.tier))
+    throw new ArgumentError(where, 'tier', options.tier, `${tiers.join(', ')} on ${query.device.kind}`);
   if (outputDType === 'u32') throw new ArgumentError(where, 'outputDType', outputDType, 'f32 or f16');
   return {
     query,
@@ -119,6 +125,8 @@ export function checkAttend(
     score: options.score && traceScore(options.score),
     epilogue: checkEpilogue(options.epilogue, query, [batch, heads, queryTokens, valueDim]),
     outputDType,
+    maskIsCausal: causalOffset !== undefined && plan.keep === undefined && options.mask === undefined,
+    tier: options.tier,
     signal: options.signal,
   };
 }

@@ -1,3 +1,4 @@
+import type { Tier } from '../device/device.ts';
 import type { Traced } from '../mods/expression.ts';
 import type { Plan } from '../plan.ts';
 import type { DType, Tensor } from '../tensor.ts';
@@ -28,12 +29,18 @@ export interface AttendRequest {
     | { scale: number | Tensor /* [batch, heads, queryTokens] */; add: Tensor | undefined /* like output */ }
     | undefined;
   outputDType: DType;
+  /** The mask is the causal one alone: tiles of keys that all queries of a tile come after need no mask. */
+  maskIsCausal: boolean;
+  /** The tier that must run; undefined: the device's, or a lower one where that has no kernel for the call. */
+  tier: Tier | undefined;
   signal: AbortSignal | undefined;
 }
 
 export interface AttendResult {
   output: Tensor; // [batch, heads, queryTokens, valueDim]
   logSumExp: Tensor; // [batch, heads, queryTokens], natural log, before the epilogue
+  /** Which kind of kernel computed it; absent where results were merged. */
+  tier?: Tier;
 }
 
 export interface MergeRequest {

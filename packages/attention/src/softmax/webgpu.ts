@@ -1,20 +1,26 @@
+import type { GpuTier } from '../device/device.ts';
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
+import { requireTier } from '../device/tiers.ts';
 import { throwIfAborted } from '../errors.ts';
 import { sizeOf } from '../tensor.ts';
 import { assemble, wgsl } from '../wgsl/assemble.ts';
 import { read, uniform, write } from '../wgsl/bindings.ts';
 import type { AttendRequest, AttendResult, MergeRequest } from './request.ts';
 import { readNumber, type Storage } from './tiers/access.ts';
-import { type PortableOptions, portableForward } from './tiers/portable.ts';
-import { chooseTile, shapeOf, type Tile } from './tiers/portable-tile.ts';
+import { chooseForward, type ForcedTile, forcedForward, type Machine } from './tiers/forward.ts';
+import type { ForwardOptions } from './tiers/forward-options.ts';
 import { meanKeyCount, uploadPlan } from './webgpu-plan.ts';
 import { bindExpressions } from './webgpu-tables.ts';
 
 /** Multiply-adds times two that one submission may hold: below what watchdogs of graphics drivers allow. */
 const FLOPS_PER_SUBMISSION = { hardware: 1e12, software: 2e10 };
 
-/** attend() on WebGPU. `tile` forces a tile, for measuring. */
-export async function attendOnGpu(gpu: Gpu, request: AttendRequest, tile?: Tile): Promise<AttendResult> {
+/** attend() on WebGPU. `forced` names a tier's tile, for measuring. */
+export async function attendOnGpu(
+  gpu: Gpu,
+  request: AttendRequest,
+  forced?: ForcedTile,
+): Promise<AttendResult> {
   gpu.check();
   const { batch, heads, queryTokens, headDim, valueDim, plan, signal } = request;
   const outputShape = [batch, heads, queryTokens, valueDim];
@@ -25,22 +31,18 @@ export async function attendOnGpu(gpu: Gpu, request: AttendRequest, tile?: Tile)
     return tensor;
   };
   try {
-    const { options, buffers, shape } = prepare(gpu, request, tile);
+    const { forward, outputStorage, buffers, shape } = prepare(gpu, request, forced);
+    const { kernel, queryTile, tier } = forward;
     // two halves of one word may belong to two rows: such outputs are packed in a second step
-    const packLater = request.outputDType === 'f16' && options.outputStorage === 'f32';
-    const output = make(outputShape, options.outputStorage);
+    const packLater = request.outputDType === 'f16' && outputStorage === 'f32';
+    const output = make(outputShape, outputStorage);
     const logSumExp = make(outputShape.slice(0, 3), 'f32');
     const tilesPerHead = shape.queryBlocks * shape.blockTiles;
     const groups = sizeOf(outputShape) === 0 ? 0 : batch * heads * tilesPerHead;
     const flops =
-      2 *
-      (headDim + valueDim) *
-      meanKeyCount(plan) *
-      options.tile.queryTile *
-      Math.max(batch * heads * tilesPerHead, 1);
+      2 * (headDim + valueDim) * meanKeyCount(plan) * queryTile * Math.max(batch * heads * tilesPerHead, 1);
     const most = FLOPS_PER_SUBMISSION[gpu.software ? 'software' : 'hardware'];
     const step = Math.max(1, Math.ceil(groups / Math.ceil(Math.max(flops / most, 1))));
-    const kernel = portableForward(options);
     for (let first = 0; first < groups; first += step) {
       await gpu.pipeline(kernel);
       throwIfAborted(signal);
@@ -52,7 +54,7 @@ export async function attendOnGpu(gpu: Gpu, request: AttendRequest, tile?: Tile)
       );
       if (step < groups) await gpu.finish();
     }
-    if (!packLater) return { output, logSumExp };
+    if (!packLater) return { output, logSumExp, tier };
     const packed = make(outputShape, 'f16');
     const words = Math.ceil(sizeOf(outputShape) / 2);
     await gpu.launch(
@@ -61,30 +63,34 @@ export async function attendOnGpu(gpu: Gpu, request: AttendRequest, tile?: Tile)
       Math.ceil(words / 64),
     );
     output.dispose();
-    return { output: packed, logSumExp };
+    return { output: packed, logSumExp, tier };
   } catch (error) {
     for (const tensor of tensors) tensor.dispose();
     throw error;
   }
 }
 
-/** The kernel's options, buffers and numbers for a request, less the outputs. */
-function prepare(gpu: Gpu, request: AttendRequest, forced: Tile | undefined) {
-  const { headDim, valueDim, plan, epilogue } = request;
-  const limits = {
+/** What the choice of a tile depends on. */
+export function machineOf(gpu: Gpu): Machine {
+  return {
     software: gpu.software,
     memoryBytes: gpu.limits.maxComputeWorkgroupStorageSize,
     threads: Math.min(gpu.limits.maxComputeInvocationsPerWorkgroup, gpu.limits.maxComputeWorkgroupSizeX),
+    subgroupMin: gpu.subgroups?.min ?? 0,
   };
-  const tile = forced
-    ? shapeOf(forced, headDim, valueDim)
-    : chooseTile(Math.min(plan.queries.block, plan.queries.slots), headDim, valueDim, limits);
+}
+
+/** The kernel's options, buffers and numbers for a request, less the outputs. */
+function prepare(gpu: Gpu, request: AttendRequest, forced: ForcedTile | undefined) {
+  const { headDim, valueDim, plan, epilogue } = request;
+  const machine = machineOf(gpu);
+  const only = request.tier as GpuTier | undefined;
+  if (only !== undefined) requireTier(only, gpu.features);
   const { kind, lists, queryOrder, keyOrder, outside, packed, rows, blocks, shape } = uploadPlan(gpu, plan);
   const expressions = bindExpressions(gpu, request.mask, request.score);
   const scaleTensor = typeof epilogue?.scale === 'object' ? (epilogue.scale as GpuTensor) : undefined;
   const add = epilogue?.add as GpuTensor | undefined;
-  const options: PortableOptions = {
-    tile,
+  const options: ForwardOptions = {
     headDim,
     valueDim,
     storage: request.query.dtype as Storage,
@@ -96,17 +102,23 @@ function prepare(gpu: Gpu, request: AttendRequest, forced: Tile | undefined) {
     outside,
     stopEarly: kind === 'all' && !queryOrder && request.causalOffset !== undefined,
     honourFullBlocks: request.honourFullBlocks,
+    maskIsCausal: request.maskIsCausal,
     keep: expressions.keep,
     change: expressions.change,
     tableStages: expressions.stages,
     tableBindings: expressions.bindings,
     epilogueScale: scaleTensor ? (scaleTensor.dtype as Storage) : epilogue ? 'number' : 'none',
     epilogueAdd: add ? (add.dtype as Storage) : 'none',
-    memoryLimit: limits.memoryBytes,
+    memoryLimit: machine.memoryBytes,
   };
+  const queryBlock = Math.min(plan.queries.block, plan.queries.slots);
+  const forward = forced
+    ? forcedForward(options, machine, forced)
+    : chooseForward(options, queryBlock, machine, gpu.tier, only);
   const storageOf = (tensor: unknown) => (tensor as GpuTensor).storage;
   return {
-    options,
+    forward,
+    outputStorage: options.outputStorage,
     buffers: {
       query: storageOf(request.query),
       key: storageOf(request.key),
@@ -126,7 +138,9 @@ function prepare(gpu: Gpu, request: AttendRequest, forced: Tile | undefined) {
       keyTokens: request.keyTokens,
       scale: request.scale,
       causalOffset: request.causalOffset ?? 0,
-      blockTiles: Math.ceil(Math.min(plan.queries.block, Math.max(plan.queries.slots, 1)) / tile.queryTile),
+      blockTiles: Math.ceil(
+        Math.min(plan.queries.block, Math.max(plan.queries.slots, 1)) / forward.queryTile,
+      ),
       epilogueScale: typeof epilogue?.scale === 'number' ? epilogue.scale : 1,
     },
   };

@@ -12,12 +12,14 @@ export interface Kernel<B extends Bindings = Bindings> {
 
 /** An array in workgroup memory; `length` in elements of `type`. */
 export interface WorkgroupArray {
-  readonly type: 'f32' | 'u32' | 'i32' | 'vec4<f32>' | 'vec4<u32>' | 'atomic<u32>';
+  readonly type: 'f32' | 'u32' | 'i32' | 'vec2<u32>' | 'vec4<f32>' | 'vec4<u32>' | 'atomic<u32>';
   readonly length: number;
 }
 
 export interface KernelSource<B extends Bindings> {
   name: string;
+  /** WGSL extensions, each of a feature that the device has: `subgroups`, `f16` … */
+  enables?: readonly string[];
   /** Must hold a uniform `shape`; the grid's fields are added to it. */
   bindings: B;
   constants: Readonly<Record<string, number>>;
@@ -60,6 +62,7 @@ export function assemble<B extends Bindings>(source: KernelSource<B>): Kernel<B>
   );
   const code = [
     `// ${source.name}: ${memoryBytes} bytes of workgroup memory, ${source.threads} threads`,
+    (source.enables ?? []).map((extension) => `enable ${extension};`).join('\n'),
     declare(bindings),
     constants.join('\n'),
     arrays.join('\n'),
@@ -84,5 +87,5 @@ ${source.main.replace(/^\n+|\s+$/g, '')}
 
 /** Bytes of a workgroup array. */
 export function arrayBytes({ type, length }: WorkgroupArray): number {
-  return (type.startsWith('vec4') ? 16 : 4) * length;
+  return 4 * Number(/^vec(\d)/.exec(type)?.[1] ?? 1) * length;
 }

@@ -3,10 +3,12 @@ import { read, type StorageBinding } from '../../wgsl/bindings.ts';
 /** How rows of numbers lie in a storage buffer: by vec4 where rows are whole vec4s, else number by number. */
 export type Storage = 'f32' | 'f16';
 
-/** Binding of a tensor whose rows have `rowLength` numbers. */
-export function rowBinding(storage: Storage, rowLength: number): StorageBinding {
-  return read(elementOf(storage, rowLength));
+/** Binding of a tensor whose rows have `rowLength` numbers. `wide`: 16 bytes at a time, where rows are whole so. */
+export function rowBinding(storage: Storage, rowLength: number, wide = false): StorageBinding {
+  return read(wide && isWide(storage, rowLength) ? 'vec4<u32>' : elementOf(storage, rowLength));
 }
+
+const isWide = (storage: Storage, rowLength: number) => storage === 'f16' && rowLength % 8 === 0;
 
 export function elementOf(storage: Storage, rowLength: number): string {
   if (rowLength % 4 !== 0) return storage === 'f32' ? 'f32' : 'u32';
@@ -32,6 +34,24 @@ export function readVector(name: string, storage: Storage, rowLength: number): s
   return numbers;`;
   const vector = `fn ${name}Vector(row: u32, d: u32) -> vec4<f32> {\n${body}\n}`;
   return whole ? vector : `${readNumber(name, storage)}\n\n${vector}`;
+}
+
+/**
+ * `fn <name>Octet(row, d) -> vec4<u32>`: halves 8d to 8d + 7 of a row of f16, as they are stored; zeros beyond its end.
+ * For a binding that is wide where it can be.
+ */
+export function readOctet(name: string, rowLength: number): string {
+  const octet = `fn ${name}Octet(row: u32, d: u32) -> vec4<u32>`;
+  if (isWide('f16', rowLength)) return `${octet} { return ${name}[row * ${rowLength / 8}u + d]; }`;
+  // an f16 that went through f32 comes back as it was
+  return `${readVector(name, 'f16', rowLength)}
+
+${octet} {
+  let low = ${name}Vector(row, 2u * d);
+  var high = vec4<f32>();
+  if (8u * d + 4u < ${rowLength}u) { high = ${name}Vector(row, 2u * d + 1u); }
+  return vec4<u32>(pack2x16float(low.xy), pack2x16float(low.zw), pack2x16float(high.xy), pack2x16float(high.zw));
+}`;
 }
 
 /** `fn <name>Number(at) -> f32`: number `at` of a buffer of f32, or of halves packed in u32. */

@@ -1,24 +1,34 @@
-import { type MaskFunction, type ScoreFunction, traceMask, traceScore } from '../../mods/expression.ts';
+import type { GpuTier } from '../../device/device.ts';
+import {
+  type MaskFunction,
+  type Positions,
+  type ScoreFunction,
+  traceMask,
+  traceScore,
+} from '../../mods/expression.ts';
 import { compileToWgsl } from '../../mods/to-wgsl.ts';
-import { type PortableOptions, portableForward } from './portable.ts';
-import { chooseTile } from './portable-tile.ts';
+import { chooseForward, type Machine } from './forward.ts';
+import type { ForwardOptions } from './forward-options.ts';
 
-const limits = { memoryBytes: 32768, threads: 256, software: false };
+const machine = { memoryBytes: 32768, threads: 256, software: false, subgroupMin: 32 };
 
 interface Example {
   name: string;
+  tier?: GpuTier;
   queryBlock?: number;
   headDim: number;
   valueDim?: number;
-  memoryBytes?: number;
-  options?: Partial<PortableOptions>;
+  machine?: Partial<Machine>;
+  options?: Partial<ForwardOptions>;
   keep?: MaskFunction;
   change?: ScoreFunction;
 }
 
+const halves = { storage: 'f16', outputStorage: 'f16' } as const;
+
 const examples: Example[] = [
   { name: 'dense-128', headDim: 128 },
-  { name: 'dense-128-16-kib', headDim: 128, memoryBytes: 16384 },
+  { name: 'dense-128-16-kib', headDim: 128, machine: { memoryBytes: 16384 } },
   { name: 'dense-33', headDim: 33 },
   { name: 'dense-64-f16', headDim: 64, options: { storage: 'f16', outputStorage: 'f16' } },
   { name: 'causal-64', headDim: 64, options: { stopEarly: true }, keep: ({ query, key }) => key.le(query) },
@@ -45,45 +55,57 @@ const examples: Example[] = [
     valueDim: 96,
     options: { epilogueScale: 'f32', epilogueAdd: 'f16' },
   },
+  ...[
+    { name: 'dense-64-f16', headDim: 64, options: halves },
+    { name: 'dense-128-f16', headDim: 128, options: halves, machine: { memoryBytes: 49152 } },
+    { name: 'dense-64-lanes-of-4', headDim: 64, options: halves, machine: { subgroupMin: 4 } },
+    { name: 'dense-33', headDim: 33 },
+    {
+      name: 'causal-64-f16',
+      headDim: 64,
+      options: { ...halves, stopEarly: true, maskIsCausal: true },
+      keep: ({ query, key }: Positions) => key.le(query),
+    },
+    {
+      name: 'blocks-16-window-f16',
+      queryBlock: 16,
+      headDim: 64,
+      options: { ...halves, keys: 'blocks' as const, honourFullBlocks: true },
+      keep: ({ query, key }: Positions) => query.sub(key).abs().lt(64),
+    },
+  ].map((example) => ({ ...example, tier: 'subgroup' as const })),
 ];
 
 /** WGSL of chosen options, by name: for reading, and for the difference that a change makes. */
 export function exampleKernels(): Map<string, string> {
   return new Map(
-    examples.map(
-      ({
-        name,
-        queryBlock = 4096,
+    examples.map(({ name, tier = 'portable', queryBlock = 4096, headDim, valueDim = headDim, ...rest }) => {
+      const limits = { ...machine, ...rest.machine };
+      const options: ForwardOptions = {
         headDim,
-        valueDim = headDim,
-        memoryBytes = limits.memoryBytes,
-        ...rest
-      }) => {
-        const options: PortableOptions = {
-          tile: chooseTile(queryBlock, headDim, valueDim, { ...limits, memoryBytes }),
-          headDim,
-          valueDim,
-          storage: 'f32',
-          outputStorage: 'f32',
-          keys: 'all',
-          lists: 'packed',
-          queryOrder: false,
-          keyOrder: false,
-          outside: 'skip',
-          stopEarly: false,
-          honourFullBlocks: false,
-          keep: rest.keep && compileToWgsl('keep', traceMask(rest.keep), noTable),
-          change: rest.change && compileToWgsl('change', traceScore(rest.change), noTable),
-          tableStages: [],
-          tableBindings: {},
-          epilogueScale: 'none',
-          epilogueAdd: 'none',
-          memoryLimit: memoryBytes,
-          ...rest.options,
-        };
-        return [`softmax-forward-portable-${name}.wgsl`, portableForward(options).code];
-      },
-    ),
+        valueDim,
+        storage: 'f32',
+        outputStorage: 'f32',
+        keys: 'all',
+        lists: 'packed',
+        queryOrder: false,
+        keyOrder: false,
+        outside: 'skip',
+        stopEarly: false,
+        honourFullBlocks: false,
+        maskIsCausal: false,
+        keep: rest.keep && compileToWgsl('keep', traceMask(rest.keep), noTable),
+        change: rest.change && compileToWgsl('change', traceScore(rest.change), noTable),
+        tableStages: [],
+        tableBindings: {},
+        epilogueScale: 'none',
+        epilogueAdd: 'none',
+        memoryLimit: limits.memoryBytes,
+        ...rest.options,
+      };
+      const { kernel } = chooseForward(options, queryBlock, limits, tier, tier);
+      return [`softmax-forward-${tier}-${name}.wgsl`, kernel.code];
+    }),
   );
 }
 

@@ -16,6 +16,8 @@ export interface ForwardOptions {
   /** Key 'all' in query order: stop at the last key that a causal mask lets through. */
   stopEarly: boolean;
   honourFullBlocks: boolean;
+  /** The mask is the causal one alone, and slots are tokens. */
+  maskIsCausal: boolean;
   /** WGSL of `keep` and `change` (see mods/to-wgsl); undefined: nothing is masked, scores stay. */
   keep: string | undefined;
   change: string | undefined;
@@ -25,6 +27,11 @@ export interface ForwardOptions {
   epilogueScale: 'none' | 'number' | Storage;
   epilogueAdd: 'none' | Storage;
   memoryLimit: number;
+}
+
+/** Whether any score passes through an expression; without one, scores only need their scale. */
+export function hasExpressions(options: Pick<ForwardOptions, 'keep' | 'change'>): boolean {
+  return options.keep !== undefined || options.change !== undefined;
 }
 
 /** Numbers of a launch, the same in every tier. */
@@ -55,13 +62,13 @@ export const shapeFields = {
   step2: 'i32',
 } as const;
 
-/** What a forward kernel reads and writes, the same in every tier. */
-export function forwardBindings(options: ForwardOptions): Bindings {
+/** What a forward kernel reads and writes, the same in every tier. `wide`: f16 rows are read 16 bytes at a time. */
+export function forwardBindings(options: ForwardOptions, { wide } = { wide: false }): Bindings {
   const { storage, headDim, valueDim } = options;
   return {
-    query: rowBinding(storage, headDim), // [batch, heads, queryTokens, headDim]
-    key: rowBinding(storage, headDim), // [batch, keyHeads, keyTokens, headDim]
-    value: rowBinding(storage, valueDim), // [batch, keyHeads, keyTokens, valueDim]
+    query: rowBinding(storage, headDim, wide), // [batch, heads, queryTokens, headDim]
+    key: rowBinding(storage, headDim, wide), // [batch, keyHeads, keyTokens, headDim]
+    value: rowBinding(storage, valueDim, wide), // [batch, keyHeads, keyTokens, valueDim]
     output: write(elementOf(options.outputStorage, valueDim)), // [batch, heads, queryTokens, valueDim]
     logSumExp: write('u32'), // bits of f32 [batch, heads, queryTokens]
     shape: uniform(shapeFields),

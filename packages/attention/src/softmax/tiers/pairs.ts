@@ -22,11 +22,6 @@ fn finishPair(tile: Located, query: i32, querySlot: i32, token: i32, keySlot: u3
   return change(batch, head, query, key, querySlot, i32(keySlot), score) * LOG2_E;
 }`;
 
-/** Whether any score passes through an expression; without one, scores only need their scale. */
-export function hasExpressions(options: Pick<ForwardOptions, 'keep' | 'change'>): boolean {
-  return options.keep !== undefined || options.change !== undefined;
-}
-
 /** `finishPair(tile, query, querySlot, token, keySlot, product)` with the expressions that it calls. */
 export function pairStages(options: ForwardOptions): string[] {
   return [

@@ -1,14 +1,20 @@
 import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
 import { readVector, storeVector } from './access.ts';
 import { epilogueStages, finishedRows } from './epilogue.ts';
-import { type ForwardOptions, forwardBindings, forwardConstants, forwardNumbers } from './forward-options.ts';
+import {
+  type ForwardOptions,
+  forwardBindings,
+  forwardConstants,
+  forwardNumbers,
+  hasExpressions,
+} from './forward-options.ts';
 import { keyConstants, keyStages } from './keys.ts';
-import { hasExpressions, pairStages } from './pairs.ts';
+import { pairStages } from './pairs.ts';
 import { loadStages } from './portable-loads.ts';
 import { finishChanged, finishPlain, scores } from './portable-scores.ts';
 import { accumulate, accumulateSpoiled, rescale, rowMaxima, rowSums, store } from './portable-softmax.ts';
 import type { TileShape } from './portable-tile.ts';
-import { rowStages } from './rows.ts';
+import { resolveKeys, rowStages } from './rows.ts';
 import { each } from './text.ts';
 import { spoiling, weights } from './weights.ts';
 
@@ -33,21 +39,6 @@ ${each(columns, (c) => `var<private> o${r}_${c}: vec4<f32>;`)}`,
  * queries, keys and values pass through workgroup memory in chunks.
  */
 export function portableForward(options: PortableOptions): Kernel {
-  const key = JSON.stringify(options);
-  let kernel = kernels.get(key);
-  if (!kernel) {
-    if (kernels.size >= MOST_KERNELS) kernels.clear();
-    kernel = makeForward(options);
-    kernels.set(key, kernel);
-  }
-  return kernel;
-}
-
-/** Texts by their options, which are data alone: making one costs more than a short launch. */
-const kernels = new Map<string, Kernel>();
-const MOST_KERNELS = 256;
-
-function makeForward(options: PortableOptions): Kernel {
   const { tile, storage, headDim, valueDim } = options;
   return assemble({
     name: 'softmax-forward-portable',
@@ -78,6 +69,7 @@ ${forwardNumbers}`,
       readVector('value', storage, valueDim),
       storeVector('output', options.outputStorage, valueDim),
       rowStages(options),
+      resolveKeys,
       ...keyStages({
         kind: options.keys,
         place: options.lists,
@@ -91,7 +83,7 @@ ${forwardNumbers}`,
       ...options.tableStages,
       ...(hasExpressions(options) ? [...pairStages(options), finishChanged(tile)] : [finishPlain(tile)]),
       rowMaxima,
-      weights,
+      weights({ negative: false }),
       rescale(tile),
       accumulate(tile),
       accumulateSpoiled(tile),

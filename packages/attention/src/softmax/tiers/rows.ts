@@ -1,8 +1,8 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 
 /**
- * Which rows a workgroup owns, and the tokens of its query and key slots in the workgroup arrays `queryTokens` and
- * `keyTokens`. Late queries come first: under a causal mask they have the most keys.
+ * Which rows a workgroup owns, and the tokens of its query slots in the workgroup array `queryTokens`; `resolveKeys`
+ * does the same for the keys of a tile in `keyTokens`. Late queries come first: under a causal mask they have the most keys.
  */
 export const rowStages = ({ queryOrder }: { queryOrder: boolean }) => wgsl`
 struct Located {
@@ -44,11 +44,23 @@ fn resolveQueries(tile: Located, lane: u32) {
     queryTokens[i] = ABSENT;
     if (slot < tile.endSlot) { queryTokens[i] = queryInOrder(slot); }
   }
-}
+}`;
 
+/** One tile's keys. */
+export const resolveKeys = wgsl`
 fn resolveKeys(tile: Located, start: u32, count: u32, lane: u32) {
   for (var i = lane; i < KEY_TILE; i += THREADS) {
     keyTokens[i] = ABSENT;
     if (start + i < count) { keyTokens[i] = keyToken(tile, start + i); }
+  }
+}`;
+
+/** The same where the tokens of two tiles stand beside each other: `half` is 0 or KEY_TILE. */
+export const resolveNextKeys = wgsl`
+fn resolveNextKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
+  for (var i = lane; i < KEY_TILE; i += THREADS) {
+    var token = ABSENT;
+    if (start + i < count) { token = keyToken(tile, start + i); }
+    keyTokens[half + i] = token;
   }
 }`;

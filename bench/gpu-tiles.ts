@@ -1,0 +1,404 @@
+// Times candidate tiles of each WebGPU tier beside each other:
+// node bench/gpu-tiles.ts [--only text] [--quick] [--json file] [--dawn toggles] [--suite]
+// --suite first runs, on every tier, all cases in which a device must do as the reference does.
+// Every candidate first agrees with the reference on a small odd shape, plain and causal; then the median of ten calls,
+// finish() after each. The last lines name the best tile of each case, and then time what attend() chooses by itself.
+import { writeFileSync } from 'node:fs';
+import { openDevice } from '../packages/attention/src/device/open.ts';
+import { openWebGPU } from '../packages/attention/src/device/webgpu.ts';
+import { blockListPlan, type Plan } from '../packages/attention/src/plan.ts';
+import { type AttendOptions, checkAttend } from '../packages/attention/src/softmax/attend.ts';
+import type { AttendRequest } from '../packages/attention/src/softmax/request.ts';
+import type { ForcedTile } from '../packages/attention/src/softmax/tiers/forward.ts';
+import { memoryBytes, shapeOf } from '../packages/attention/src/softmax/tiers/portable-tile.ts';
+import {
+  type SubgroupTile,
+  sharedBytes,
+  subgroupShape,
+} from '../packages/attention/src/softmax/tiers/subgroup-tile.ts';
+import { attendOnGpu, machineOf } from '../packages/attention/src/softmax/webgpu.ts';
+import { expectClose, randomArray, tolerances } from '../packages/attention/src/testing/close.ts';
+import { deviceCases } from '../packages/attention/src/testing/suite.ts';
+
+const argument = (name: string) => {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? undefined : process.argv[at + 1];
+};
+const quick = process.argv.includes('--quick');
+const only = argument('--only') ?? '';
+const device = await openWebGPU({ dawnFeatures: argument('--dawn')?.split(',') });
+const reference = await openDevice('reference');
+const machine = machineOf(device.gpu);
+console.log(`${device.description}, tier ${device.tier} ${JSON.stringify(device.capabilities)}`);
+
+if (process.argv.includes('--suite')) {
+  for (const tier of ['portable', 'subgroup'] as const) {
+    const forced = await openWebGPU({ tier });
+    let wrong = 0;
+    for (const item of deviceCases) {
+      try {
+        await item.run(forced);
+      } catch (error) {
+        wrong++;
+        console.log(`${tier} differs: ${item.name}: ${(error as Error).message}`);
+      }
+    }
+    console.log(
+      `${tier}: ${deviceCases.length - wrong} of ${deviceCases.length} cases agree with the reference`,
+    );
+    if (wrong > 0) process.exitCode = 1;
+    await forced.close();
+  }
+}
+
+type DType = 'f32' | 'f16';
+
+const base: SubgroupTile = {
+  queryTile: 64,
+  keyTile: 64,
+  rowsPerThread: 8,
+  keysPerThread: 4,
+  queriesAs: 'f16',
+  keysAs: 'f16',
+  weightsAs: 'f16',
+  shared: false,
+  prefetch: true,
+  abreast: 2,
+};
+const mixed = { queriesAs: 'f32', keysAs: 'f32', weightsAs: 'f32' } as const;
+
+/** Variations of one tile, so that each line says what one choice is worth. */
+const subgroupTiles: Record<64 | 128, readonly Partial<SubgroupTile>[]> = {
+  64: [
+    {},
+    { abreast: 1 },
+    { prefetch: false },
+    { shared: true },
+    { weightsAs: 'f32' },
+    { queriesAs: 'f32' },
+    { keyTile: 32 },
+    { keyTile: 32, weightsAs: 'f32' },
+    { keyTile: 32, ...mixed },
+    { keyTile: 32, ...mixed, abreast: 1 },
+    { keyTile: 32, keysAs: 'f32', weightsAs: 'f32' },
+    { keyTile: 32, queriesAs: 'f32', weightsAs: 'f32' },
+    { ...mixed, weightsAs: 'f16', shared: true },
+    { ...mixed, weightsAs: 'f16', shared: true, keysPerThread: 8 },
+    { keysPerThread: 8 },
+    { keysPerThread: 8, abreast: 1 },
+    { keysPerThread: 8, weightsAs: 'f32' },
+    { keysPerThread: 8, rowsPerThread: 4 },
+    { queryTile: 128 },
+    { queryTile: 128, keyTile: 32 },
+    { queryTile: 128, keyTile: 32, weightsAs: 'f32' },
+    { queryTile: 128, keysPerThread: 8, shared: true },
+    { rowsPerThread: 4 },
+    { queryTile: 32, keyTile: 64, rowsPerThread: 4 },
+  ],
+  128: [
+    { shared: true },
+    { shared: true, abreast: 1 },
+    { shared: true, prefetch: false },
+    { shared: true, rowsPerThread: 4 },
+    { keyTile: 32 },
+    { keyTile: 32, abreast: 1 },
+    { keyTile: 32, weightsAs: 'f32' },
+    { keyTile: 32, rowsPerThread: 4 },
+    { keyTile: 32, rowsPerThread: 4, weightsAs: 'f32' },
+    { keyTile: 32, rowsPerThread: 4, queriesAs: 'f16', keysAs: 'f32', shared: true, weightsAs: 'f32' },
+    { queryTile: 32, shared: true },
+    { queryTile: 32, rowsPerThread: 4 },
+    { queryTile: 32, rowsPerThread: 4, shared: true, weightsAs: 'f32' },
+    { queryTile: 32, rowsPerThread: 4, keyTile: 32, ...mixed, shared: true },
+    { queryTile: 128, keyTile: 32, shared: true },
+    { queryTile: 32, keyTile: 128, rowsPerThread: 4, shared: true },
+  ],
+};
+
+const portableTiles: ForcedTile[] = (
+  [
+    [64, 64, 4, 8],
+    [64, 64, 8, 8],
+    [64, 64, 4, 4],
+    [64, 32, 4, 8],
+    [128, 32, 8, 8],
+    [128, 64, 8, 4],
+    [32, 64, 4, 8],
+  ] as const
+).map(([queryTile, keyTile, rowsPerThread, chunk]) => ({
+  tier: 'portable',
+  tile: { queryTile, keyTile, rowsPerThread, chunk },
+}));
+
+const candidates = (headDim: 64 | 128): ForcedTile[] => [
+  ...portableTiles,
+  ...subgroupTiles[headDim].map((change) => ({ tier: 'subgroup', tile: { ...base, ...change } }) as const),
+];
+
+/** What a tile takes, or why the device or the tile's own limits refuse it. */
+function sizesOf(forced: ForcedTile, headDim: number, dtype: DType): { text: string; fits: boolean } {
+  if (forced.tier === 'portable') {
+    const { queryTile, keyTile, rowsPerThread, chunk } = forced.tile;
+    const shape = shapeOf(forced.tile, headDim, headDim);
+    const bytes = memoryBytes(shape);
+    return {
+      text: `portable ${queryTile}x${keyTile} rows ${rowsPerThread} chunk ${chunk} (${shape.threads} threads, ${bytes} B)`,
+      fits: bytes <= machine.memoryBytes && shape.threads <= machine.threads,
+    };
+  }
+  const shape = subgroupShape(
+    forced.tile,
+    { storage: dtype, headDim, valueDim: headDim },
+    machine.subgroupMin,
+  );
+  const bytes = sharedBytes(shape);
+  const words = [
+    `q ${shape.queriesAs} k ${shape.keysAs} p ${shape.weightsAs}`,
+    shape.shared ? 'shared' : '',
+    shape.fetched.keys > 0 ? '' : 'no prefetch',
+    `abreast ${shape.abreast}`,
+    shape.reductions === 'memory' ? 'reductions by memory' : '',
+  ];
+  return {
+    text: `subgroup ${shape.queryTile}x${shape.keyTile} micro ${shape.rowsPerThread}x${shape.keysPerThread} ${words.filter(Boolean).join(', ')} (${shape.threads} threads, ${bytes} B)`,
+    fits: bytes <= machine.memoryBytes && shape.threads <= machine.threads && shape.threads >= 16,
+  };
+}
+
+async function agrees(forced: ForcedTile, headDim: number, dtype: DType, causal: boolean): Promise<void> {
+  const shape = [1, 2, 131, headDim];
+  const run = async (on: typeof device | typeof reference) => {
+    const tensors = [1, 2, 3].map((seed) => on.tensor(randomArray(seed, shape), shape, dtype));
+    const request = checkAttend(tensors[0], tensors[1], tensors[2], { causal, outputDType: 'f32' });
+    const result = await (on === device
+      ? attendOnGpu(device.gpu, request, forced)
+      : on.kernels.attend(request));
+    const output = await result.output.read();
+    for (const tensor of [...tensors, result.output, result.logSumExp]) tensor.dispose();
+    return output;
+  };
+  expectClose(await run(device), await run(reference), tolerances[dtype]);
+}
+
+async function time(request: AttendRequest, forced: ForcedTile | undefined) {
+  const samples: number[] = [];
+  const once = async () => {
+    const start = performance.now();
+    const { output, logSumExp, tier } = await attendOnGpu(device.gpu, request, forced);
+    await device.finish();
+    const timeMs = performance.now() - start;
+    output.dispose();
+    logSumExp.dispose();
+    return { timeMs, tier };
+  };
+  const { tier } = await once();
+  // an idle GPU clocks down: work brings it up again
+  const warm = performance.now() + (quick ? 0 : 300);
+  while (performance.now() < warm) await once();
+  for (let i = 0; i < (quick ? 2 : 10); i++) samples.push((await once()).timeMs);
+  const sorted = [...samples].sort((a, b) => a - b);
+  return { samples, medianMs: sorted[Math.floor(sorted.length / 2)], tier };
+}
+
+const results: Record<string, unknown>[] = [];
+async function measure(
+  name: string,
+  request: AttendRequest,
+  flops: number,
+  forced: ForcedTile | undefined,
+  text: string,
+) {
+  const { medianMs, samples, tier } = await time(request, forced);
+  const tflops = flops / medianMs / 1e9;
+  console.log(
+    `${name}: ${text}${forced ? '' : ` (tier ${tier})`}: ${medianMs.toFixed(3)} ms, ${tflops.toFixed(2)} TFLOP/s`,
+  );
+  results.push({ name, tile: text, tier, forced, medianMs, tflops, samples });
+  return tflops;
+}
+
+function inputs(heads: number, tokens: number, headDim: number, dtype: DType) {
+  const shape = [1, heads, tokens, headDim];
+  return [1, 2, 3].map((seed) => device.tensor(randomArray(seed, shape), shape, dtype));
+}
+
+/** Lists of equal length for each query block; `entries(row, count)` names the key blocks. */
+function listPlan(
+  tokens: number,
+  block: number,
+  entries: (row: number, count: number) => { block: number; full: boolean }[],
+  rest: Partial<Plan> = {},
+): Plan {
+  const count = tokens / block;
+  return {
+    ...blockListPlan({
+      name: 'block lists',
+      queryTokens: tokens,
+      keyTokens: tokens,
+      queries: { slots: tokens, block },
+      keys: { slots: tokens, block },
+      lists: Array.from({ length: count }, (_, row) => entries(row, count)),
+    }),
+    ...rest,
+  };
+}
+
+/** A share of the key blocks, spread evenly. */
+const someBlocks = (tokens: number, kept: number) =>
+  listPlan(tokens, 64, (row, count) => {
+    const each = Math.max(1, Math.round(count * kept));
+    return Array.from({ length: each }, (_, i) => ({
+      block: (row + i * Math.floor(count / each)) % count,
+      full: true,
+    }));
+  });
+
+/** A causal window: every key less than `width` tokens back; blocks at both edges need the mask. */
+const windowPlan = (tokens: number, width: number) =>
+  listPlan(
+    tokens,
+    64,
+    (row) => {
+      const first = Math.max(0, row - width / 64);
+      return Array.from({ length: row - first + 1 }, (_, i) => ({
+        block: first + i,
+        full: first + i !== row && first + i !== row - width / 64,
+      }));
+    },
+    { keep: ({ query, key }) => key.le(query).and(query.sub(key).lt(width)) },
+  );
+
+/** Single keys, `each` for every query block of 64, strewn over all tokens. */
+function gatheredPlan(tokens: number, each: number): Plan {
+  const count = tokens / 64;
+  const rows = new Uint32Array(2 * count);
+  const blocks = new Uint32Array(count * each);
+  for (let row = 0; row < count; row++) {
+    rows.set([row * each, each], 2 * row);
+    for (let i = 0; i < each; i++) {
+      const span = tokens / each;
+      blocks[row * each + i] = Math.floor(i * span) + ((row * 7919 + i * 104729) % Math.floor(span));
+    }
+  }
+  return {
+    name: 'gathered keys',
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries: { slots: tokens, block: 64 },
+    keys: { kind: 'blocks', layout: { slots: tokens, block: 1 }, rows, blocks },
+    listBatches: 1,
+    listHeads: 1,
+  };
+}
+
+const dense = quick ? 512 : 4096;
+const long = quick ? 2048 : 32768;
+const longer = quick ? 4096 : 65536;
+
+/** The best tile of each dtype and headDim, among those that agree. */
+for (const dtype of ['f16', 'f32'] as const) {
+  for (const headDim of [64, 128] as const) {
+    const name = `dense ${dtype} 1x16x${dense}x${headDim}`;
+    if (!name.includes(only)) continue;
+    const [query, key, value] = inputs(16, dense, headDim, dtype);
+    const request = checkAttend(query, key, value, {});
+    const seen = new Set<string>();
+    let best = { tflops: 0, text: '' };
+    for (const forced of candidates(headDim)) {
+      const { text, fits } = sizesOf(forced, headDim, dtype);
+      if (seen.has(text)) continue;
+      seen.add(text);
+      if (!fits) {
+        console.log(`${name}: ${text}: does not fit`);
+        continue;
+      }
+      try {
+        await agrees(forced, headDim, dtype, false);
+        await agrees(forced, headDim, dtype, true);
+        const tflops = await measure(name, request, 4 * 16 * dense * dense * headDim, forced, text);
+        if (tflops > best.tflops) best = { tflops, text };
+      } catch (error) {
+        console.log(`${name}: ${text}: ${(error as Error).message.slice(0, 300)}`);
+      }
+    }
+    console.log(`${name}: BEST ${best.text}: ${best.tflops.toFixed(2)} TFLOP/s`);
+    for (const tensor of [query, key, value]) tensor.dispose();
+  }
+}
+
+interface Chosen {
+  name: string;
+  heads: number;
+  tokens: number;
+  options: () => AttendOptions;
+  /** Pairs that the call needs, of a head. */
+  pairs: number;
+}
+const chosen: Chosen[] = [
+  { name: 'dense', heads: 16, tokens: dense, options: () => ({}), pairs: dense ** 2 },
+  {
+    name: 'causal',
+    heads: 16,
+    tokens: dense,
+    options: () => ({ causal: true }),
+    pairs: (dense * (dense + 1)) / 2,
+  },
+  {
+    name: 'causal, twice the length',
+    heads: 16,
+    tokens: 2 * dense,
+    options: () => ({ causal: true }),
+    pairs: dense * (2 * dense + 1),
+  },
+  { name: 'dense, long', heads: 2, tokens: long, options: () => ({}), pairs: long ** 2 },
+  {
+    name: 'window of 1024',
+    heads: 16,
+    tokens: long,
+    options: () => ({ plan: windowPlan(long, 1024) }),
+    pairs: 1024 * long - (1024 * 1023) / 2,
+  },
+  {
+    name: '10 % of blocks of 64',
+    heads: 16,
+    tokens: long,
+    options: () => ({ plan: someBlocks(long, 0.1) }),
+    pairs: Math.round((long / 64) * 0.1) * 64 * long,
+  },
+  {
+    name: 'block list of 2048 keys',
+    heads: 4,
+    tokens: longer,
+    options: () => ({ plan: someBlocks(longer, 2048 / longer) }),
+    pairs: 2048 * longer,
+  },
+  {
+    name: '2048 gathered keys',
+    heads: 4,
+    tokens: longer,
+    options: () => ({ plan: gatheredPlan(longer, 2048) }),
+    pairs: 2048 * longer,
+  },
+];
+for (const dtype of ['f16', 'f32'] as const) {
+  for (const headDim of [64, 128]) {
+    for (const item of chosen) {
+      const name = `${item.name} ${dtype} 1x${item.heads}x${item.tokens}x${headDim}`;
+      if (!`chosen ${name}`.includes(only)) continue;
+      const [query, key, value] = inputs(item.heads, item.tokens, headDim, dtype);
+      for (const tier of ['portable', 'subgroup'] as const) {
+        try {
+          const request = checkAttend(query, key, value, { ...item.options(), tier });
+          await measure(name, request, 4 * item.heads * item.pairs * headDim, undefined, 'chosen');
+        } catch (error) {
+          console.log(`${name}: ${tier}: ${(error as Error).message.slice(0, 300)}`);
+        }
+      }
+      for (const tensor of [query, key, value]) tensor.dispose();
+    }
+  }
+}
+const file = argument('--json');
+if (file) writeFileSync(file, JSON.stringify({ device: device.description, results }, null, 2));
+await device.close();
+process.exit();

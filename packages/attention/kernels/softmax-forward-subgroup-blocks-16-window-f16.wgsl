@@ -1,0 +1,695 @@
+// softmax-forward-subgroup: 22596 bytes of workgroup memory, 64 threads
+
+enable subgroups;
+
+@group(0) @binding(0) var<storage, read> query: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> key: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> value: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read_write> logSumExp: array<u32>;
+struct Shape {
+  heads: u32,
+  keyHeads: u32,
+  queryTokens: u32,
+  keyTokens: u32,
+  scale: f32,
+  causalOffset: i32,
+  querySlots: u32,
+  queryBlock: u32,
+  queryBlocks: u32,
+  blockTiles: u32,
+  keySlots: u32,
+  keyBlock: u32,
+  listBatches: u32,
+  listHeads: u32,
+  keyOrderAt: u32,
+  rowsAt: u32,
+  blocksAt: u32,
+  epilogueScale: f32,
+  grid0: i32,
+  grid1: i32,
+  grid2: i32,
+  step0: i32,
+  step1: i32,
+  step2: i32,
+  firstGroup: u32,
+  endGroup: u32,
+}
+@group(0) @binding(5) var<uniform> shape: Shape;
+@group(0) @binding(6) var<storage, read> plan: array<u32>;
+
+const QUERY_TILE = 16u;
+const KEY_TILE = 64u;
+const KEYS = 4u;
+const KEY_LANES = 16u;
+const ROW_LANES = 4u;
+const ABREAST = 2u;
+const THREADS = 64u;
+const HEAD_UNITS = 8u;
+const HEAD_STEPS = 8u;
+const VALUE_UNITS = 8u;
+const VALUE_VECTORS = 16u;
+const QUERY_STRIDE = 9u;
+const KEY_STRIDE = 9u;
+const VALUE_STRIDE = 16u;
+const WEIGHT_STRIDE = 9u;
+const NO_TOKEN = 4294967295u;
+const MINUS_INFINITY = 4286578688u;
+const NOT_A_NUMBER = 2143289344u;
+const HIDDEN_BITS = 4020342536u;
+const LEAST_BITS = 34086122u;
+const SIGN_BIT = 2147483648u;
+
+var<workgroup> queries: array<vec4<u32>, 144>;
+var<workgroup> keys: array<vec4<u32>, 576>;
+var<workgroup> values: array<vec2<u32>, 1024>;
+var<workgroup> weights: array<vec4<u32>, 144>;
+var<workgroup> queryTokens: array<i32, 16>;
+var<workgroup> keyTokens: array<i32, 128>;
+var<workgroup> spoiled: array<atomic<u32>, 1>;
+
+var<private> s0_0: vec4<f32>;
+var<private> m0 = -1e29;
+var<private> l0 = 0.0;
+var<private> o0_0: vec4<f32>;
+var<private> s1_0: vec4<f32>;
+var<private> m1 = -1e29;
+var<private> l1 = 0.0;
+var<private> o1_0: vec4<f32>;
+var<private> s2_0: vec4<f32>;
+var<private> m2 = -1e29;
+var<private> l2 = 0.0;
+var<private> o2_0: vec4<f32>;
+var<private> s3_0: vec4<f32>;
+var<private> m3 = -1e29;
+var<private> l3 = 0.0;
+var<private> o3_0: vec4<f32>;
+var<private> fetched0: vec4<u32>;
+var<private> fetched1: vec4<u32>;
+var<private> fetched2: vec4<u32>;
+var<private> fetched3: vec4<u32>;
+var<private> fetched4: vec4<u32>;
+var<private> fetched5: vec4<u32>;
+var<private> fetched6: vec4<u32>;
+var<private> fetched7: vec4<u32>;
+const LOG2_E = 1.4426950408889634;
+const LN_2 = 0.6931471805599453;
+// GPUs may assume that no number is infinite: a hidden pair's score is far below every other.
+const HIDDEN = -1e30;
+
+const ZERO = -1;
+const ABSENT = -2;
+const FULL = 0x40000000;
+const TOKEN_BITS = 0x3fffffff;
+
+fn outputStore(row: u32, d: u32, numbers: vec4<f32>) {
+  output[row * 16u + d] = vec2<u32>(pack2x16float(numbers.xy), pack2x16float(numbers.zw));
+}
+
+struct Located {
+  batch: u32,
+  head: u32,
+  block: u32,
+  row: u32,        // of the plan's lists
+  firstSlot: u32,
+  endSlot: u32,
+  queryRow: u32,   // row 0 of this head in query
+  keyRow: u32,     // row 0 of this head in key and value
+}
+
+fn locate(workgroup: u32) -> Located {
+  let tilesOfHead = shape.queryBlocks * shape.blockTiles;
+  let headIndex = workgroup / tilesOfHead;
+  let tileIndex = tilesOfHead - 1u - workgroup % tilesOfHead;
+  var tile: Located;
+  tile.batch = headIndex / shape.heads;
+  tile.head = headIndex % shape.heads;
+  tile.block = tileIndex / shape.blockTiles;
+  tile.firstSlot = tile.block * shape.queryBlock + (tileIndex % shape.blockTiles) * QUERY_TILE;
+  tile.endSlot = min((tile.block + 1u) * shape.queryBlock, shape.querySlots);
+  let list = select(tile.batch, 0u, shape.listBatches == 1u) * shape.listHeads
+    + tile.head / (shape.heads / shape.listHeads);
+  tile.row = list * shape.queryBlocks + tile.block;
+  tile.queryRow = headIndex * shape.queryTokens;
+  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyTokens;
+  return tile;
+}
+
+fn queryInOrder(slot: u32) -> i32 {
+  return i32(slot);
+}
+
+fn resolveQueries(tile: Located, lane: u32) {
+  for (var i = lane; i < QUERY_TILE; i += THREADS) {
+    let slot = tile.firstSlot + i;
+    queryTokens[i] = ABSENT;
+    if (slot < tile.endSlot) { queryTokens[i] = queryInOrder(slot); }
+  }
+}
+
+fn resolveNextKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
+  for (var i = lane; i < KEY_TILE; i += THREADS) {
+    var token = ABSENT;
+    if (start + i < count) { token = keyToken(tile, start + i); }
+    keyTokens[half + i] = token;
+  }
+}
+
+fn rowAt(at: u32) -> u32 { return plan[shape.rowsAt + at]; }
+fn blockAt(at: u32) -> u32 { return plan[shape.blocksAt + at]; }
+
+fn keyInOrder(slot: u32) -> i32 { return i32(slot); }
+
+fn keyCount(tile: Located) -> u32 { return rowAt(2u * tile.row + 1u) * shape.keyBlock; }
+
+fn keyToken(tile: Located, slot: u32) -> i32 {
+  let entry = blockAt(rowAt(2u * tile.row) + slot / shape.keyBlock);
+  let place = (entry & 0x7fffffffu) * shape.keyBlock + slot % shape.keyBlock;
+  if (place >= shape.keySlots) { return ABSENT; }
+  let token = keyInOrder(place);
+  return select(token, token | FULL, token >= 0 && (entry >> 31u) == 1u);
+}
+
+fn noteSpoiled(numbers: vec4<f32>, generation: u32) {
+  let exponents = bitcast<vec4<u32>>(numbers) & vec4<u32>(0x7f800000u);
+  if (any(exponents == vec4<u32>(0x7f800000u))) { atomicStore(&spoiled[0], generation); }
+}
+fn isSpoiled(generation: u32) -> bool { return atomicLoad(&spoiled[0]) == generation; }
+
+fn queryOctet(row: u32, d: u32) -> vec4<u32> { return query[row * 8u + d]; }
+
+fn keyOctet(row: u32, d: u32) -> vec4<u32> { return key[row * 8u + d]; }
+
+fn valueOctet(row: u32, d: u32) -> vec4<u32> { return value[row * 8u + d]; }
+
+fn note(halves: vec4<u32>, generation: u32) {
+  let low = (halves & vec4<u32>(0x7c00u)) == vec4<u32>(0x7c00u);
+  let high = (halves & vec4<u32>(0x7c000000u)) == vec4<u32>(0x7c000000u);
+  if (any(low | high)) { atomicStore(&spoiled[0], generation); }
+}
+
+fn loadQueries(tile: Located, lane: u32) {
+  for (var i = lane % THREADS; i < 128u; i += THREADS) {
+    let row = min(i / HEAD_UNITS, QUERY_TILE - 1u);
+    let token = queryTokens[row];
+    var numbers = vec4<u32>();
+    if (token >= 0) { numbers = queryOctet(tile.queryRow + u32(token), i % HEAD_UNITS); }
+    let at = row * QUERY_STRIDE + 1u * (i % HEAD_UNITS);
+    queries[at] = numbers;
+  }
+}
+
+fn readKeys(tile: Located, half: u32, i: u32) -> vec4<u32> {
+  let token = keyTokens[half + min(i / HEAD_UNITS, KEY_TILE - 1u)];
+  if (token >= 0) { return keyOctet(tile.keyRow + u32(token & TOKEN_BITS), i % HEAD_UNITS); }
+  return vec4<u32>();
+}
+
+fn placeKeys(i: u32, numbers: vec4<u32>, generation: u32) {
+  let at = min(i / HEAD_UNITS, KEY_TILE - 1u) * KEY_STRIDE + 1u * (i % HEAD_UNITS);
+  keys[at] = numbers;
+}
+
+// The keys of a lane are KEY_LANES apart; values lie in the order in which the weights name them.
+fn readValues(tile: Located, half: u32, i: u32) -> vec4<u32> {
+  let place = min(i / VALUE_UNITS, KEY_TILE - 1u);
+  let token = keyTokens[half + place / KEYS + (place % KEYS) * KEY_LANES];
+  if (token >= 0) { return valueOctet(tile.keyRow + u32(token & TOKEN_BITS), i % VALUE_UNITS); }
+  return vec4<u32>();
+}
+
+fn placeValues(i: u32, numbers: vec4<u32>, generation: u32) {
+  note(numbers, generation);
+  let at = min(i / VALUE_UNITS, KEY_TILE - 1u) * VALUE_STRIDE + 2u * (i % VALUE_UNITS);
+  values[at] = numbers.xy;
+  values[at + 1u] = numbers.zw;
+}
+
+fn fetchKeys(tile: Located, half: u32, lane: u32) {
+  fetched0 = readKeys(tile, half, 0u * THREADS + lane);
+  fetched1 = readKeys(tile, half, 1u * THREADS + lane);
+  fetched2 = readKeys(tile, half, 2u * THREADS + lane);
+  fetched3 = readKeys(tile, half, 3u * THREADS + lane);
+  fetched4 = readKeys(tile, half, 4u * THREADS + lane);
+  fetched5 = readKeys(tile, half, 5u * THREADS + lane);
+  fetched6 = readKeys(tile, half, 6u * THREADS + lane);
+  fetched7 = readKeys(tile, half, 7u * THREADS + lane);
+}
+
+fn putKeys(tile: Located, half: u32, generation: u32, lane: u32) {
+  placeKeys(0u * THREADS + lane, fetched0, generation);
+  placeKeys(1u * THREADS + lane, fetched1, generation);
+  placeKeys(2u * THREADS + lane, fetched2, generation);
+  placeKeys(3u * THREADS + lane, fetched3, generation);
+  placeKeys(4u * THREADS + lane, fetched4, generation);
+  placeKeys(5u * THREADS + lane, fetched5, generation);
+  placeKeys(6u * THREADS + lane, fetched6, generation);
+  placeKeys(7u * THREADS + lane, fetched7, generation);
+}
+
+fn fetchValues(tile: Located, half: u32, lane: u32) {
+  fetched0 = readValues(tile, half, 0u * THREADS + lane);
+  fetched1 = readValues(tile, half, 1u * THREADS + lane);
+  fetched2 = readValues(tile, half, 2u * THREADS + lane);
+  fetched3 = readValues(tile, half, 3u * THREADS + lane);
+  fetched4 = readValues(tile, half, 4u * THREADS + lane);
+  fetched5 = readValues(tile, half, 5u * THREADS + lane);
+  fetched6 = readValues(tile, half, 6u * THREADS + lane);
+  fetched7 = readValues(tile, half, 7u * THREADS + lane);
+}
+
+fn putValues(tile: Located, half: u32, generation: u32, lane: u32) {
+  placeValues(0u * THREADS + lane, fetched0, generation);
+  placeValues(1u * THREADS + lane, fetched1, generation);
+  placeValues(2u * THREADS + lane, fetched2, generation);
+  placeValues(3u * THREADS + lane, fetched3, generation);
+  placeValues(4u * THREADS + lane, fetched4, generation);
+  placeValues(5u * THREADS + lane, fetched5, generation);
+  placeValues(6u * THREADS + lane, fetched6, generation);
+  placeValues(7u * THREADS + lane, fetched7, generation);
+}
+
+fn scores(lane: u32) {
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
+  for (var d = 0u; d < HEAD_STEPS; d++) {
+    let k0 = keys[(keyLane + 0u * KEY_LANES) * KEY_STRIDE + d];
+    let k0a = vec4<f32>(unpack2x16float(k0.x), unpack2x16float(k0.y));
+    let k0b = vec4<f32>(unpack2x16float(k0.z), unpack2x16float(k0.w));
+    let k1 = keys[(keyLane + 1u * KEY_LANES) * KEY_STRIDE + d];
+    let k1a = vec4<f32>(unpack2x16float(k1.x), unpack2x16float(k1.y));
+    let k1b = vec4<f32>(unpack2x16float(k1.z), unpack2x16float(k1.w));
+    let k2 = keys[(keyLane + 2u * KEY_LANES) * KEY_STRIDE + d];
+    let k2a = vec4<f32>(unpack2x16float(k2.x), unpack2x16float(k2.y));
+    let k2b = vec4<f32>(unpack2x16float(k2.z), unpack2x16float(k2.w));
+    let k3 = keys[(keyLane + 3u * KEY_LANES) * KEY_STRIDE + d];
+    let k3a = vec4<f32>(unpack2x16float(k3.x), unpack2x16float(k3.y));
+    let k3b = vec4<f32>(unpack2x16float(k3.z), unpack2x16float(k3.w));
+    let x0a = vec4<f32>(k0a.x, k1a.x, k2a.x, k3a.x);
+    let y0a = vec4<f32>(k0a.y, k1a.y, k2a.y, k3a.y);
+    let z0a = vec4<f32>(k0a.z, k1a.z, k2a.z, k3a.z);
+    let w0a = vec4<f32>(k0a.w, k1a.w, k2a.w, k3a.w);
+    let x0b = vec4<f32>(k0b.x, k1b.x, k2b.x, k3b.x);
+    let y0b = vec4<f32>(k0b.y, k1b.y, k2b.y, k3b.y);
+    let z0b = vec4<f32>(k0b.z, k1b.z, k2b.z, k3b.z);
+    let w0b = vec4<f32>(k0b.w, k1b.w, k2b.w, k3b.w);
+    let q0 = queries[(rowLane + 0u * ROW_LANES) * QUERY_STRIDE + d];
+    let q0a = vec4<f32>(unpack2x16float(q0.x), unpack2x16float(q0.y));
+    let q0b = vec4<f32>(unpack2x16float(q0.z), unpack2x16float(q0.w));
+    s0_0 += q0a.x * x0a;
+    s0_0 += q0a.y * y0a;
+    s0_0 += q0a.z * z0a;
+    s0_0 += q0a.w * w0a;
+    s0_0 += q0b.x * x0b;
+    s0_0 += q0b.y * y0b;
+    s0_0 += q0b.z * z0b;
+    s0_0 += q0b.w * w0b;
+    let q1 = queries[(rowLane + 1u * ROW_LANES) * QUERY_STRIDE + d];
+    let q1a = vec4<f32>(unpack2x16float(q1.x), unpack2x16float(q1.y));
+    let q1b = vec4<f32>(unpack2x16float(q1.z), unpack2x16float(q1.w));
+    s1_0 += q1a.x * x0a;
+    s1_0 += q1a.y * y0a;
+    s1_0 += q1a.z * z0a;
+    s1_0 += q1a.w * w0a;
+    s1_0 += q1b.x * x0b;
+    s1_0 += q1b.y * y0b;
+    s1_0 += q1b.z * z0b;
+    s1_0 += q1b.w * w0b;
+    let q2 = queries[(rowLane + 2u * ROW_LANES) * QUERY_STRIDE + d];
+    let q2a = vec4<f32>(unpack2x16float(q2.x), unpack2x16float(q2.y));
+    let q2b = vec4<f32>(unpack2x16float(q2.z), unpack2x16float(q2.w));
+    s2_0 += q2a.x * x0a;
+    s2_0 += q2a.y * y0a;
+    s2_0 += q2a.z * z0a;
+    s2_0 += q2a.w * w0a;
+    s2_0 += q2b.x * x0b;
+    s2_0 += q2b.y * y0b;
+    s2_0 += q2b.z * z0b;
+    s2_0 += q2b.w * w0b;
+    let q3 = queries[(rowLane + 3u * ROW_LANES) * QUERY_STRIDE + d];
+    let q3a = vec4<f32>(unpack2x16float(q3.x), unpack2x16float(q3.y));
+    let q3b = vec4<f32>(unpack2x16float(q3.z), unpack2x16float(q3.w));
+    s3_0 += q3a.x * x0a;
+    s3_0 += q3a.y * y0a;
+    s3_0 += q3a.z * z0a;
+    s3_0 += q3a.w * w0a;
+    s3_0 += q3b.x * x0b;
+    s3_0 += q3b.y * y0b;
+    s3_0 += q3b.z * z0b;
+    s3_0 += q3b.w * w0b;
+  }
+}
+
+fn isFull(token: i32) -> bool { return token >= FULL; }
+
+fn keep(batch: i32, head: i32, query: i32, key: i32, querySlot: i32, keySlot: i32, score: f32) -> bool {
+  let t0 = (query - key);
+  let t1 = abs(t0);
+  let t2 = (t1 < i32(64));
+  return t2;
+}
+
+fn change(batch: i32, head: i32, query: i32, key: i32, querySlot: i32, keySlot: i32, score: f32) -> f32 { return score; }
+
+fn finishPair(tile: Located, query: i32, querySlot: i32, token: i32, keySlot: u32, product: f32) -> f32 {
+  if (token == ABSENT) { return HIDDEN; }
+  let key = select(token & TOKEN_BITS, ZERO, token == ZERO);
+  let batch = i32(tile.batch);
+  let head = i32(tile.head);
+  let score = product * shape.scale;
+  if (!isFull(token) && !keep(batch, head, query, key, querySlot, i32(keySlot), score)) { return HIDDEN; }
+  return change(batch, head, query, key, querySlot, i32(keySlot), score) * LOG2_E;
+}
+
+fn allKept(tile: Located, start: u32, half: u32, keyLane: u32) -> bool {
+  var least = keyTokens[half + keyLane];
+  least = min(least, keyTokens[half + keyLane + 1u * KEY_LANES]);
+  least = min(least, keyTokens[half + keyLane + 2u * KEY_LANES]);
+  least = min(least, keyTokens[half + keyLane + 3u * KEY_LANES]);
+  return least >= FULL;
+}
+
+fn finishScores(tile: Located, start: u32, half: u32, lane: u32) {
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
+  if (allKept(tile, start, half, keyLane)) {
+    s0_0 *= shape.scale * LOG2_E;
+    s1_0 *= shape.scale * LOG2_E;
+    s2_0 *= shape.scale * LOG2_E;
+    s3_0 *= shape.scale * LOG2_E;
+    return;
+  }
+  var products = array<vec4<f32>, 4>(s0_0, s1_0, s2_0, s3_0);
+  for (var i = 0u; i < 4u; i++) {
+    let row = rowLane + (i / 1u) * ROW_LANES;
+    let first = keyLane + (i % 1u) * 4u * KEY_LANES;
+    let query = queryTokens[row];
+    let querySlot = i32(tile.firstSlot - tile.block * shape.queryBlock + row);
+    let s = products[i];
+    products[i] = vec4<f32>(
+      finishPair(tile, query, querySlot, keyTokens[half + first + 0u * KEY_LANES], start + first + 0u * KEY_LANES, s[0]),
+      finishPair(tile, query, querySlot, keyTokens[half + first + 1u * KEY_LANES], start + first + 1u * KEY_LANES, s[1]),
+      finishPair(tile, query, querySlot, keyTokens[half + first + 2u * KEY_LANES], start + first + 2u * KEY_LANES, s[2]),
+      finishPair(tile, query, querySlot, keyTokens[half + first + 3u * KEY_LANES], start + first + 3u * KEY_LANES, s[3]),
+    );
+  }
+  s0_0 = products[0];
+  s1_0 = products[1];
+  s2_0 = products[2];
+  s3_0 = products[3];
+}
+
+fn scaled(row: u32, numbers: vec4<f32>) -> vec4<f32> { return numbers; }
+
+fn added(row: u32, d: u32, numbers: vec4<f32>) -> vec4<f32> { return numbers; }
+
+// Drivers disagree on the logarithm of NaN.
+fn sumBits(base: f32, sum: f32, empty: bool) -> u32 {
+  if ((bitcast<u32>(sum) & 0x7fffffffu) > 0x7f800000u) { return NOT_A_NUMBER; }
+  return select(bitcast<u32>((base + log2(sum)) * LN_2), MINUS_INFINITY, empty);
+}
+
+fn storeColumn(row: u32, d: u32, numbers: vec4<f32>) {
+  if (d < VALUE_VECTORS) { outputStore(row, d, added(row, d, scaled(row, numbers))); }
+}
+
+fn tellMaxima(lane: u32) {}
+
+fn rowMaximum(row: u32, own: f32) -> f32 {
+  var largest = own;
+  largest = max(largest, subgroupShuffleXor(largest, 2u));
+  largest = max(largest, subgroupShuffleXor(largest, 4u));
+  largest = max(largest, subgroupShuffleXor(largest, 8u));
+  largest = max(largest, subgroupShuffleXor(largest, 16u));
+  return largest;
+}
+
+fn tellSums(lane: u32) {}
+
+fn rowSum(row: u32, own: f32) -> f32 {
+  var sum = own;
+  sum += subgroupShuffleXor(sum, 2u);
+  sum += subgroupShuffleXor(sum, 4u);
+  sum += subgroupShuffleXor(sum, 8u);
+  sum += subgroupShuffleXor(sum, 16u);
+  return sum;
+}
+
+// NaN by its bits: compilers may turn p < x into !(p >= x), and drivers disagree on 2^NaN.
+fn weightsOf(s: vec4<f32>, base: f32) -> vec4<f32> {
+  let bits = bitcast<vec4<u32>>(s);
+  let nan = (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+  let hidden = (bits >= vec4<u32>(HIDDEN_BITS)) & (bits <= vec4<u32>(MINUS_INFINITY));
+  let p = max(bitcast<vec4<u32>>(exp2(s - base)), vec4<u32>(LEAST_BITS)) | vec4<u32>(SIGN_BIT);
+  return bitcast<vec4<f32>>(select(select(p, vec4<u32>(NOT_A_NUMBER), nan), vec4<u32>(0u), hidden));
+}
+
+fn rescale(lane: u32) {
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
+  {
+    let row = rowLane + 0u * ROW_LANES;
+    let base = max(m0, rowMaximum(row, max(max(s0_0.x, s0_0.y), max(s0_0.z, s0_0.w))));
+    let shrink = exp2(m0 - base);
+    let p0_0 = weightsOf(s0_0, base);
+    m0 = base;
+    l0 = l0 * shrink + dot(p0_0, vec4<f32>(-1.0));
+    let at = row * WEIGHT_STRIDE + keyLane / 2u;
+    weights[at][2u * (keyLane % 2u)] = pack2x16float(p0_0.xy);
+    weights[at][2u * (keyLane % 2u) + 1u] = pack2x16float(p0_0.zw);
+    o0_0 *= shrink;
+    s0_0 = vec4<f32>();
+  }
+  {
+    let row = rowLane + 1u * ROW_LANES;
+    let base = max(m1, rowMaximum(row, max(max(s1_0.x, s1_0.y), max(s1_0.z, s1_0.w))));
+    let shrink = exp2(m1 - base);
+    let p1_0 = weightsOf(s1_0, base);
+    m1 = base;
+    l1 = l1 * shrink + dot(p1_0, vec4<f32>(-1.0));
+    let at = row * WEIGHT_STRIDE + keyLane / 2u;
+    weights[at][2u * (keyLane % 2u)] = pack2x16float(p1_0.xy);
+    weights[at][2u * (keyLane % 2u) + 1u] = pack2x16float(p1_0.zw);
+    o1_0 *= shrink;
+    s1_0 = vec4<f32>();
+  }
+  {
+    let row = rowLane + 2u * ROW_LANES;
+    let base = max(m2, rowMaximum(row, max(max(s2_0.x, s2_0.y), max(s2_0.z, s2_0.w))));
+    let shrink = exp2(m2 - base);
+    let p2_0 = weightsOf(s2_0, base);
+    m2 = base;
+    l2 = l2 * shrink + dot(p2_0, vec4<f32>(-1.0));
+    let at = row * WEIGHT_STRIDE + keyLane / 2u;
+    weights[at][2u * (keyLane % 2u)] = pack2x16float(p2_0.xy);
+    weights[at][2u * (keyLane % 2u) + 1u] = pack2x16float(p2_0.zw);
+    o2_0 *= shrink;
+    s2_0 = vec4<f32>();
+  }
+  {
+    let row = rowLane + 3u * ROW_LANES;
+    let base = max(m3, rowMaximum(row, max(max(s3_0.x, s3_0.y), max(s3_0.z, s3_0.w))));
+    let shrink = exp2(m3 - base);
+    let p3_0 = weightsOf(s3_0, base);
+    m3 = base;
+    l3 = l3 * shrink + dot(p3_0, vec4<f32>(-1.0));
+    let at = row * WEIGHT_STRIDE + keyLane / 2u;
+    weights[at][2u * (keyLane % 2u)] = pack2x16float(p3_0.xy);
+    weights[at][2u * (keyLane % 2u) + 1u] = pack2x16float(p3_0.zw);
+    o3_0 *= shrink;
+    s3_0 = vec4<f32>();
+  }
+}
+
+fn accumulate(lane: u32) {
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
+  for (var k = 0u; k < KEY_TILE / 8u; k++) {
+    let p0 = weights[(rowLane + 0u * ROW_LANES) * WEIGHT_STRIDE + k];
+    let p0a = vec4<f32>(unpack2x16float(p0.x), unpack2x16float(p0.y));
+    let p0b = vec4<f32>(unpack2x16float(p0.z), unpack2x16float(p0.w));
+    let p1 = weights[(rowLane + 1u * ROW_LANES) * WEIGHT_STRIDE + k];
+    let p1a = vec4<f32>(unpack2x16float(p1.x), unpack2x16float(p1.y));
+    let p1b = vec4<f32>(unpack2x16float(p1.z), unpack2x16float(p1.w));
+    let p2 = weights[(rowLane + 2u * ROW_LANES) * WEIGHT_STRIDE + k];
+    let p2a = vec4<f32>(unpack2x16float(p2.x), unpack2x16float(p2.y));
+    let p2b = vec4<f32>(unpack2x16float(p2.z), unpack2x16float(p2.w));
+    let p3 = weights[(rowLane + 3u * ROW_LANES) * WEIGHT_STRIDE + k];
+    let p3a = vec4<f32>(unpack2x16float(p3.x), unpack2x16float(p3.y));
+    let p3b = vec4<f32>(unpack2x16float(p3.z), unpack2x16float(p3.w));
+    let v0_0 = values[(8u * k + 0u) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v0_0a = vec4<f32>(unpack2x16float(v0_0.x), unpack2x16float(v0_0.y));
+    o0_0 += p0a[0] * v0_0a;
+    o1_0 += p1a[0] * v0_0a;
+    o2_0 += p2a[0] * v0_0a;
+    o3_0 += p3a[0] * v0_0a;
+    let v1_0 = values[(8u * k + 1u) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v1_0a = vec4<f32>(unpack2x16float(v1_0.x), unpack2x16float(v1_0.y));
+    o0_0 += p0a[1] * v1_0a;
+    o1_0 += p1a[1] * v1_0a;
+    o2_0 += p2a[1] * v1_0a;
+    o3_0 += p3a[1] * v1_0a;
+    let v2_0 = values[(8u * k + 2u) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v2_0a = vec4<f32>(unpack2x16float(v2_0.x), unpack2x16float(v2_0.y));
+    o0_0 += p0a[2] * v2_0a;
+    o1_0 += p1a[2] * v2_0a;
+    o2_0 += p2a[2] * v2_0a;
+    o3_0 += p3a[2] * v2_0a;
+    let v3_0 = values[(8u * k + 3u) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v3_0a = vec4<f32>(unpack2x16float(v3_0.x), unpack2x16float(v3_0.y));
+    o0_0 += p0a[3] * v3_0a;
+    o1_0 += p1a[3] * v3_0a;
+    o2_0 += p2a[3] * v3_0a;
+    o3_0 += p3a[3] * v3_0a;
+    let v4_0 = values[(8u * k + 4u) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v4_0a = vec4<f32>(unpack2x16float(v4_0.x), unpack2x16float(v4_0.y));
+    o0_0 += p0b[0] * v4_0a;
+    o1_0 += p1b[0] * v4_0a;
+    o2_0 += p2b[0] * v4_0a;
+    o3_0 += p3b[0] * v4_0a;
+    let v5_0 = values[(8u * k + 5u) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v5_0a = vec4<f32>(unpack2x16float(v5_0.x), unpack2x16float(v5_0.y));
+    o0_0 += p0b[1] * v5_0a;
+    o1_0 += p1b[1] * v5_0a;
+    o2_0 += p2b[1] * v5_0a;
+    o3_0 += p3b[1] * v5_0a;
+    let v6_0 = values[(8u * k + 6u) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v6_0a = vec4<f32>(unpack2x16float(v6_0.x), unpack2x16float(v6_0.y));
+    o0_0 += p0b[2] * v6_0a;
+    o1_0 += p1b[2] * v6_0a;
+    o2_0 += p2b[2] * v6_0a;
+    o3_0 += p3b[2] * v6_0a;
+    let v7_0 = values[(8u * k + 7u) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v7_0a = vec4<f32>(unpack2x16float(v7_0.x), unpack2x16float(v7_0.y));
+    o0_0 += p0b[3] * v7_0a;
+    o1_0 += p1b[3] * v7_0a;
+    o2_0 += p2b[3] * v7_0a;
+    o3_0 += p3b[3] * v7_0a;
+  }
+}
+
+fn weightBits(row: u32, i: u32) -> u32 {
+  return (weights[row * WEIGHT_STRIDE + i / 8u][(i / 2u) % 4u] >> (16u * (i % 2u))) & 0xffffu;
+}
+fn weightOf(bits: u32) -> f32 { return unpack2x16float(bits).x; }
+
+fn accumulateSpoiled(lane: u32) {
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
+  for (var i = 0u; i < KEY_TILE; i++) {
+    let v0 = values[(i) * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
+    let v0a = vec4<f32>(unpack2x16float(v0.x), unpack2x16float(v0.y));
+    let bits0 = weightBits(rowLane + 0u * ROW_LANES, i);
+    if (bits0 != 0u) {
+      let p = weightOf(bits0);
+      o0_0 += p * v0a;
+    }
+    let bits1 = weightBits(rowLane + 1u * ROW_LANES, i);
+    if (bits1 != 0u) {
+      let p = weightOf(bits1);
+      o1_0 += p * v0a;
+    }
+    let bits2 = weightBits(rowLane + 2u * ROW_LANES, i);
+    if (bits2 != 0u) {
+      let p = weightOf(bits2);
+      o2_0 += p * v0a;
+    }
+    let bits3 = weightBits(rowLane + 3u * ROW_LANES, i);
+    if (bits3 != 0u) {
+      let p = weightOf(bits3);
+      o3_0 += p * v0a;
+    }
+  }
+}
+
+fn store(tile: Located, lane: u32) {
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
+  {
+    let slot = rowLane + 0u * ROW_LANES;
+    let sum = rowSum(slot, l0);
+    let token = queryTokens[slot];
+    let empty = bitcast<u32>(sum) == 0u;
+    let inverse = select(-1.0 / sum, 0.0, empty);
+    if (token >= 0) {
+      let row = tile.queryRow + u32(token);
+      storeColumn(row, (0u * KEY_LANES + keyLane) * 1u + 0u, o0_0 * inverse);
+      if (keyLane == 0u) { logSumExp[row] = sumBits(m0, sum, empty); }
+    }
+  }
+  {
+    let slot = rowLane + 1u * ROW_LANES;
+    let sum = rowSum(slot, l1);
+    let token = queryTokens[slot];
+    let empty = bitcast<u32>(sum) == 0u;
+    let inverse = select(-1.0 / sum, 0.0, empty);
+    if (token >= 0) {
+      let row = tile.queryRow + u32(token);
+      storeColumn(row, (0u * KEY_LANES + keyLane) * 1u + 0u, o1_0 * inverse);
+      if (keyLane == 0u) { logSumExp[row] = sumBits(m1, sum, empty); }
+    }
+  }
+  {
+    let slot = rowLane + 2u * ROW_LANES;
+    let sum = rowSum(slot, l2);
+    let token = queryTokens[slot];
+    let empty = bitcast<u32>(sum) == 0u;
+    let inverse = select(-1.0 / sum, 0.0, empty);
+    if (token >= 0) {
+      let row = tile.queryRow + u32(token);
+      storeColumn(row, (0u * KEY_LANES + keyLane) * 1u + 0u, o2_0 * inverse);
+      if (keyLane == 0u) { logSumExp[row] = sumBits(m2, sum, empty); }
+    }
+  }
+  {
+    let slot = rowLane + 3u * ROW_LANES;
+    let sum = rowSum(slot, l3);
+    let token = queryTokens[slot];
+    let empty = bitcast<u32>(sum) == 0u;
+    let inverse = select(-1.0 / sum, 0.0, empty);
+    if (token >= 0) {
+      let row = tile.queryRow + u32(token);
+      storeColumn(row, (0u * KEY_LANES + keyLane) * 1u + 0u, o3_0 * inverse);
+      if (keyLane == 0u) { logSumExp[row] = sumBits(m3, sum, empty); }
+    }
+  }
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let workgroup = shape.firstGroup + group.x + group.y * groups.x;
+  if (workgroup >= shape.endGroup) { return; }
+  let tile = locate(workgroup);
+  if (tile.firstSlot >= tile.endSlot) { return; }
+  let count = keyCount(tile);
+  resolveQueries(tile, lane);
+  resolveNextKeys(tile, 0u, count, 0u, lane);
+  workgroupBarrier();
+  loadQueries(tile, lane);
+  fetchKeys(tile, 0u, lane);
+  putKeys(tile, 0u, 0u, lane);
+  workgroupBarrier();
+  for (var start = 0u; start < count; start += KEY_TILE) {
+    let generation = start / KEY_TILE + 1u;
+    let half = ((start / KEY_TILE) % 2u) * KEY_TILE;
+    let nextHalf = KEY_TILE - half;
+    fetchValues(tile, half, lane);
+    resolveNextKeys(tile, start + KEY_TILE, count, nextHalf, lane);
+    scores(lane);
+    finishScores(tile, start, half, lane);
+    tellMaxima(lane);
+    rescale(lane);
+    putValues(tile, half, generation, lane);
+    workgroupBarrier();
+    fetchKeys(tile, nextHalf, lane);
+    if (isSpoiled(generation)) { accumulateSpoiled(lane); } else { accumulate(lane); }
+    putKeys(tile, nextHalf, generation, lane);
+    workgroupBarrier();
+  }
+  tellSums(lane);
+  store(tile, lane);
+}

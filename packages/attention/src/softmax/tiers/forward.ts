@@ -1,0 +1,106 @@
+import type { GpuTier } from '../../device/device.ts';
+import { DeviceError } from '../../errors.ts';
+import type { Kernel } from '../../wgsl/assemble.ts';
+import type { ForwardOptions } from './forward-options.ts';
+import { portableForward } from './portable.ts';
+import { chooseTile, shapeOf, type Tile, type TileShape } from './portable-tile.ts';
+import { subgroupForward } from './subgroup.ts';
+import { chooseSubgroupTile, type SubgroupShape, type SubgroupTile, subgroupShape } from './subgroup-tile.ts';
+
+/** What a tier's choice of a tile depends on. */
+export interface Machine {
+  software: boolean;
+  memoryBytes: number;
+  threads: number;
+  /** Lanes of the smallest subgroup; 0 where kernels may not use subgroups. */
+  subgroupMin: number;
+}
+
+/** A kernel for a call, with the number of query slots that a workgroup of it takes. */
+export interface ForwardKernel {
+  tier: GpuTier;
+  kernel: Kernel;
+  queryTile: number;
+}
+
+/** A tile that a measurement forces instead of the tier's own choice. */
+export type ForcedTile = { tier: 'portable'; tile: Tile } | { tier: 'subgroup'; tile: SubgroupTile };
+
+/** A tier's kernel for a call; undefined where it has none, or another tier's is better. */
+type Choose = (options: ForwardOptions, queryBlock: number, machine: Machine) => ForwardKernel | undefined;
+
+const portable: Choose = (options, queryBlock, machine) =>
+  portableKernel(options, chooseTile(queryBlock, options.headDim, options.valueDim, machine));
+
+const subgroup: Choose = (options, queryBlock, machine) => {
+  const tile = chooseSubgroupTile(options, queryBlock, machine);
+  return tile && subgroupKernel(options, tile);
+};
+
+/** From the tier that runs everywhere to the one that needs most. */
+const tiers: readonly (readonly [GpuTier, Choose])[] = [
+  ['portable', portable],
+  ['subgroup', subgroup],
+];
+
+/**
+ * The kernel for a call: of the device's tier, or of the next lower one that has one.
+ * @param only the tier that must run
+ * @throws DeviceError if that has no kernel for the call
+ */
+export function chooseForward(
+  options: ForwardOptions,
+  queryBlock: number,
+  machine: Machine,
+  device: GpuTier,
+  only: GpuTier | undefined,
+): ForwardKernel {
+  const highest = tiers.findIndex(([tier]) => tier === (only ?? device));
+  for (const [tier, choose] of tiers.slice(0, highest + 1).reverse()) {
+    if (only !== undefined && tier !== only) break;
+    const found = choose(options, queryBlock, machine);
+    if (found) return found;
+  }
+  throw new DeviceError(`the tier '${only}' has no kernel for this call`, {
+    needs: `a tile for ${options.storage} with headDim ${options.headDim} and valueDim ${options.valueDim}`,
+    has: `${machine.memoryBytes} bytes of workgroup memory and ${machine.threads} threads a workgroup`,
+  });
+}
+
+/** The kernel of a given tile. */
+export function forcedForward(options: ForwardOptions, machine: Machine, forced: ForcedTile): ForwardKernel {
+  switch (forced.tier) {
+    case 'portable':
+      return portableKernel(options, shapeOf(forced.tile, options.headDim, options.valueDim));
+    case 'subgroup':
+      return subgroupKernel(options, subgroupShape(forced.tile, options, machine.subgroupMin));
+  }
+}
+
+function portableKernel(options: ForwardOptions, tile: TileShape): ForwardKernel {
+  return kept('portable', options, tile, () => portableForward({ ...options, tile }));
+}
+
+function subgroupKernel(options: ForwardOptions, tile: SubgroupShape): ForwardKernel {
+  return kept('subgroup', options, tile, () => subgroupForward(options, tile));
+}
+
+/** Texts by their options, which are data alone: making one costs more than a short launch. */
+const kernels = new Map<string, ForwardKernel>();
+const MOST_KERNELS = 256;
+
+function kept(
+  tier: GpuTier,
+  options: ForwardOptions,
+  tile: { queryTile: number },
+  make: () => Kernel,
+): ForwardKernel {
+  const key = JSON.stringify([tier, options, tile]);
+  let found = kernels.get(key);
+  if (!found) {
+    if (kernels.size >= MOST_KERNELS) kernels.clear();
+    found = { tier, kernel: make(), queryTile: tile.queryTile };
+    kernels.set(key, found);
+  }
+  return found;
+}
