@@ -2,7 +2,7 @@ import type { Device } from '../device/device.ts';
 import { openDevice } from '../device/open.ts';
 import { type AttendOptions, attend } from '../softmax/attend.ts';
 import type { Tensor } from '../tensor.ts';
-import { expectClose, randomArray, tolerances } from './close.ts';
+import { expectClose, randomArray, type Tolerance, tolerances } from './close.ts';
 
 /** One thing that a device must do as the reference does. `run` throws an Error that says what differs. */
 export interface DeviceCase {
@@ -71,10 +71,29 @@ export async function compare(
     on: Device,
     tensor: (seed: number, ...shape: number[]) => Tensor,
   ) => Promise<Record<string, ArrayLike<number>>>,
+  tolerance: Tolerance = tolerances.f32,
 ): Promise<void> {
   const on = (target: Device) =>
     steps(target, (seed, ...shape) => target.tensor(randomArray(seed, shape), shape, 'f32'));
   const expected = await on(await openDevice('reference'));
   const actual = await on(device);
-  for (const name of Object.keys(expected)) expectClose(actual[name], expected[name], tolerances.f32, name);
+  for (const name of Object.keys(expected)) expectClose(actual[name], expected[name], tolerance, name);
+}
+
+/** Copies and selections are equal or wrong. */
+export const exactly: Tolerance = { absolute: 1e-30, relative: 0, rms: 1e-30 };
+
+/** Lists as a plan reads them: the counts, and the entries within them. */
+export async function listsOf(selected: {
+  rows: Tensor;
+  blocks: Tensor;
+}): Promise<{ counts: number[]; entries: number[] }> {
+  const [rows, blocks] = await Promise.all([selected.rows.read(), selected.blocks.read()]);
+  const counts: number[] = [];
+  const entries: number[] = [];
+  for (let i = 0; i < rows.length; i += 2) {
+    counts.push(rows[i + 1]);
+    for (let e = 0; e < rows[i + 1]; e++) entries.push(blocks[rows[i] + e]);
+  }
+  return { counts, entries };
 }

@@ -1,26 +1,14 @@
-import type { Device } from '../device/device.ts';
 import { NO_TOKEN, selectedPlan } from '../plan.ts';
-import { blockMean, blockScores, topK } from '../select/select.ts';
+import { blockMean, blockMoments, blockScores } from '../select/blocks.ts';
+import { topK, topP } from '../select/top.ts';
 import { attend } from '../softmax/attend.ts';
-import type { Tensor } from '../tensor.ts';
 import { compare, type DeviceCase } from './cases.ts';
 import { shuffled } from './plans.ts';
 
-/** Lists as a plan reads them: the counts, and the entries within them. */
-async function lists(selected: { rows: Tensor; blocks: Tensor }): Promise<Record<string, number[]>> {
-  const [rows, blocks] = await Promise.all([selected.rows.read(), selected.blocks.read()]);
-  const counts: number[] = [];
-  const entries: number[] = [];
-  for (let i = 0; i < rows.length; i += 2) {
-    counts.push(rows[i + 1]);
-    for (let e = 0; e < rows[i + 1]; e++) entries.push(blocks[rows[i] + e]);
-  }
-  return { counts, entries };
-}
-
+/** Block statistics, block scores, and attention under what was selected from them. */
 export const selectionCases: DeviceCase[] = [
   {
-    name: 'block means, in order and with padding',
+    name: 'block means and deviations, in order and with padding',
     run: (device) =>
       compare(device, async (_on, tensor) => {
         const input = tensor(1, 2, 3, 37, 10);
@@ -29,8 +17,23 @@ export const selectionCases: DeviceCase[] = [
           order[i] = token;
         });
         const plain = await blockMean(input, { slots: 37, block: 8 });
-        const ordered = await blockMean(input, { slots: 48, block: 5, order });
-        return { plain: await plain.read(), ordered: await ordered.read() };
+        const moments = await blockMoments(input, { slots: 37, block: 17 });
+        const ordered = await blockMoments(input, { slots: 48, block: 5, order });
+        return {
+          plain: await plain.read(),
+          mean: await moments.mean.read(),
+          deviation: await moments.deviation.read(),
+          orderedMean: await ordered.mean.read(),
+          orderedDeviation: await ordered.deviation.read(),
+        };
+      }),
+  },
+  {
+    name: 'block means of more channels than a workgroup owns',
+    run: (device) =>
+      compare(device, async (_on, tensor) => {
+        const { mean, deviation } = await blockMoments(tensor(1, 1, 2, 20, 70), { slots: 20, block: 20 });
+        return { mean: await mean.read(), deviation: await deviation.read() };
       }),
   },
   {
@@ -43,38 +46,45 @@ export const selectionCases: DeviceCase[] = [
         return { each: await each.read(), sum: await sum.read() };
       }),
   },
-  ...[
-    { rows: 7, columns: 33, k: 5 },
-    { rows: 3, columns: 300, k: 300 },
-    { rows: 2, columns: 4096, k: 61 },
-    { rows: 40, columns: 40, k: 6, causal: true },
-    { rows: 40, columns: 40, k: 6, causal: true, forceOwn: true },
-    { rows: 40, columns: 40, k: 1, forceOwn: true },
-  ].map(({ rows, columns, ...options }) => ({
-    name: `top ${options.k} of ${columns}${'causal' in options ? ', causal' : ''}${'forceOwn' in options ? ', own block forced' : ''}`,
-    run: (device: Device) =>
-      compare(device, async (_on, tensor) => lists(await topK(tensor(5, 1, 2, rows, columns), options))),
-  })),
   {
-    name: 'top k with ties, NaN and infinities',
+    name: 'block scores over several tiles, causal, with odd channels',
     run: (device) =>
-      compare(device, async (on) => {
-        const scores = Float32Array.from({ length: 6 * 50 }, (_, i) => Math.floor(((i * 37) % 101) / 25) - 2);
-        scores.set([Number.NaN, Infinity, -Infinity, 0, -0, 3.4e38, -3.4e38], 20);
-        scores.fill(Number.NaN, 50, 100);
-        scores.fill(1, 100, 150);
-        const selected = await topK(on.tensor(scores, [1, 1, 6, 50], 'f32'), { k: 11 });
-        return lists(selected);
+      compare(device, async (_on, tensor) => {
+        const [query, key] = [tensor(1, 1, 2, 130, 35), tensor(2, 1, 1, 150, 35)];
+        const causal = await blockScores(query, key, { causal: true });
+        const sum = await blockScores(query, key, { causal: true, heads: 'sum' });
+        return { causal: await causal.read(), sum: await sum.read() };
       }),
   },
   {
-    name: 'attention under a selection that stays on the device',
+    name: 'block scores of f16 rows',
     run: (device) =>
+      compare(device, async (on, tensor) => {
+        const half = async (seed: number, ...shape: number[]) => {
+          const numbers = await tensor(seed, ...shape).read();
+          return on.tensor(numbers, shape, 'f16');
+        };
+        const even = await blockScores(await half(1, 1, 2, 17, 16), await half(2, 1, 2, 9, 16));
+        const odd = await blockScores(await half(3, 1, 2, 17, 7), tensor(4, 1, 2, 9, 7));
+        return { even: await even.read(), odd: await odd.read() };
+      }),
+  },
+  ...[
+    { name: 'top k', select: 'k' as const },
+    { name: 'top p', select: 'p' as const },
+  ].map(({ name, select }) => ({
+    name: `attention under ${name} that stays on the device`,
+    run: (device: Parameters<DeviceCase['run']>[0]) =>
       compare(device, async (_on, tensor) => {
         const [query, key, value] = [1, 2, 3].map((seed) => tensor(seed, 2, 4, 70, 16));
         const layout = { slots: 70, block: 8 };
-        const scores = await blockScores(await blockMean(query, layout), await blockMean(key, layout));
-        const selected = await topK(scores, { k: 3, causal: true, forceOwn: true });
+        const means = [await blockMean(query, layout), await blockMean(key, layout)];
+        const scores = await blockScores(means[0], means[1], { causal: true });
+        const options = { causal: true, sink: 1, local: 1 };
+        const selected =
+          select === 'k'
+            ? await topK(scores, { k: 3, ...options })
+            : await topP(scores, { p: 0.5, ...options });
         const plan = selectedPlan({
           name: 'selected',
           queryTokens: 70,
@@ -86,5 +96,5 @@ export const selectionCases: DeviceCase[] = [
         const result = await attend(query, key, value, { plan, causal: true });
         return { output: await result.output.read(), logSumExp: await result.logSumExp.read() };
       }),
-  },
+  })),
 ];

@@ -1,11 +1,13 @@
 import type { Device } from '../device/device.ts';
 import { type DeviceCase, runAttend } from './cases.ts';
 import { expressionCases } from './expression-cases.ts';
+import { listCases } from './list-cases.ts';
 import { mergeCases } from './merge-cases.ts';
 import { planCases } from './plan-cases.ts';
 import { selectionCases } from './selection-cases.ts';
 import { shapeCases } from './shape-cases.ts';
 import { tensorCases } from './tensor-cases.ts';
+import { topCases } from './top-cases.ts';
 
 /** What every device must do as the reference does: sizes, key rules, expressions, precision, merge and selection. */
 export const deviceCases: readonly DeviceCase[] = [
@@ -15,5 +17,7 @@ export const deviceCases: readonly DeviceCase[] = [
   })),
   ...mergeCases,
   ...selectionCases,
+  ...topCases,
+  ...listCases,
   ...tensorCases,
 ];

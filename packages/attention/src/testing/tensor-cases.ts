@@ -1,9 +1,6 @@
 import { NO_TOKEN } from '../plan.ts';
-import type { DeviceCase } from './cases.ts';
+import { type DeviceCase, exactly } from './cases.ts';
 import { expectClose, randomArray } from './close.ts';
-
-/** Copies change nothing. */
-const exactly = { absolute: 1e-30, relative: 0, rms: 1e-30 };
 
 export const tensorCases: DeviceCase[] = [
   {
