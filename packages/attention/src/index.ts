@@ -32,8 +32,12 @@ export {
   queryBlocks,
   selectedPlan,
 } from './plan.ts';
-export type { SelectedBlocks } from './select/request.ts';
-export { blockMean, blockScores, topK } from './select/select.ts';
+export { blockMean, blockMoments, blockScores } from './select/blocks.ts';
+export type { CandidateOptions } from './select/candidates.ts';
+export { assignClusters, updateCentroids } from './select/clusters.ts';
+export { compact, groupBySegment, invertLists, segmentMean } from './select/lists.ts';
+export type { BlockMoments, SelectedBlocks } from './select/request.ts';
+export { headThreshold, topK, topP } from './select/top.ts';
 export { type AttendOptions, attend, checkAttend } from './softmax/attend.ts';
 export { type AttentionCost, type AttentionRow, attentionCost, attentionRows } from './softmax/inspect.ts';
 export { mergeAttention } from './softmax/merge.ts';

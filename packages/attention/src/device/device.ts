@@ -1,4 +1,4 @@
-import type { BlockMeanRequest, BlockScoresRequest, SelectedBlocks, TopKRequest } from '../select/request.ts';
+import type { SelectionKernels } from '../select/request.ts';
 import type { AttendRequest, AttendResult, MergeRequest } from '../softmax/request.ts';
 import type { DType, NumberArray, Shape, Tensor } from '../tensor.ts';
 
@@ -48,12 +48,9 @@ export interface Device {
 }
 
 /** What a backend implements. Same meaning everywhere; the reference says what is right. */
-export interface Kernels {
+export interface Kernels extends SelectionKernels {
   attend(request: AttendRequest): Promise<AttendResult>;
   merge(request: MergeRequest): Promise<AttendResult>;
-  blockMean(request: BlockMeanRequest): Promise<Tensor>;
-  blockScores(request: BlockScoresRequest): Promise<Tensor>;
-  topK(request: TopKRequest): Promise<SelectedBlocks>;
 }
 
 export type { DType, NumberArray, Shape, Tensor };

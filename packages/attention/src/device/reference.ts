@@ -1,6 +1,6 @@
 import { DeviceError } from '../errors.ts';
 import { roundToHalf } from '../interop/half.ts';
-import { blockMeanReference, blockScoresReference, topKReference } from '../select/reference.ts';
+import { selectionOnReference } from '../select/reference.ts';
 import { mergeReference } from '../softmax/merge-reference.ts';
 import { attendReference } from '../softmax/reference.ts';
 import { checkShape, type DType, type NumberArray, type Shape, type Tensor } from '../tensor.ts';
@@ -56,23 +56,9 @@ export class ReferenceDevice implements Device {
           await attendReference(request),
         ),
       merge: async ({ parts }) => attention(parts[0].output.shape, await mergeReference(parts)),
-      blockMean: async (request) => {
-        const { data, shape } = await blockMeanReference(request);
-        return f64(data, shape);
-      },
-      blockScores: async (request) => {
-        const { data, shape } = await blockScoresReference(request);
-        return f64(data, shape);
-      },
-      topK: async (request) => {
-        const { rows, blocks, rowsShape, listBatches, listHeads } = await topKReference(request);
-        return {
-          rows: new HostTensor(this, rows, rowsShape, 'u32'),
-          blocks: new HostTensor(this, blocks, [blocks.length], 'u32'),
-          listBatches,
-          listHeads,
-        };
-      },
+      ...selectionOnReference(
+        (data, shape) => new HostTensor(this, data, shape, data instanceof Uint32Array ? 'u32' : 'f64'),
+      ),
     };
   }
 

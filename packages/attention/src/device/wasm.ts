@@ -1,5 +1,5 @@
 import { ArgumentError, DeviceError } from '../errors.ts';
-import { WasmSelection } from '../select/wasm.ts';
+import { selectionOnWasm } from '../select/wasm.ts';
 import { WasmAttention } from '../softmax/tiers/wasm.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
@@ -60,13 +60,10 @@ class WasmDevice implements Device {
     };
     this.runtime = new WasmRuntime({ ...parts, device: this });
     const attention = new WasmAttention(this.runtime);
-    const selection = new WasmSelection(this.runtime);
     this.kernels = {
       attend: (request) => attention.attend(request),
       merge: (request) => attention.merge(request),
-      blockMean: (request) => selection.blockMean(request),
-      blockScores: (request) => selection.blockScores(request),
-      topK: (request) => selection.topK(request),
+      ...selectionOnWasm(this.runtime),
     };
   }
 

@@ -1,5 +1,5 @@
 import { DeviceError } from '../errors.ts';
-import { blockMeanOnGpu, blockScoresOnGpu, topKOnGpu } from '../select/webgpu.ts';
+import { selectionOnGpu } from '../select/webgpu.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import { findAdapter, isSoftware } from './adapter.ts';
@@ -36,9 +36,7 @@ export class WebGPUDevice implements Device {
     this.kernels = {
       attend: (request) => attendOnGpu(gpu, request),
       merge: (request) => mergeOnGpu(gpu, request),
-      blockMean: (request) => blockMeanOnGpu(gpu, request),
-      blockScores: (request) => blockScoresOnGpu(gpu, request),
-      topK: (request) => topKOnGpu(gpu, request),
+      ...selectionOnGpu(gpu),
     };
     gpu.owner = this;
   }

@@ -1,2 +1,3 @@
+export type { DeviceCase } from './cases.ts';
 export { expectClose, numbers, randomArray, randomNumbers, type Tolerance, tolerances } from './close.ts';
-export { type DeviceCase, deviceCases } from './suite.ts';
+export { deviceCases } from './suite.ts';

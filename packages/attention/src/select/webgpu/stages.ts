@@ -1,0 +1,99 @@
+import { wgsl } from '../../wgsl/assemble.ts';
+import type { Candidates } from '../request.ts';
+
+export type Storage = 'f32' | 'f16';
+
+export const THREADS = 256;
+
+/** Remembers what `make` gave for options, which are data alone: making a text costs more than a short launch. */
+export function madeOnce<O, K>(make: (options: O) => K): (options: O) => K {
+  const made = new Map<string, K>();
+  return (options) => {
+    const name = JSON.stringify(options);
+    let kernel = made.get(name);
+    if (kernel === undefined) {
+      kernel = make(options);
+      made.set(name, kernel);
+    }
+    return kernel;
+  };
+}
+
+/** Element of a buffer that is read number by number. */
+export const numberElement = { f32: 'f32', f16: 'u32' } as const;
+
+/** `fn <name>Number(at) -> f32` of a tensor's buffer. */
+export const numberOf = {
+  f32: (name: string) => `fn ${name}Number(at: u32) -> f32 { return ${name}[at]; }`,
+  f16: (name: string) =>
+    `fn ${name}Number(at: u32) -> f32 { return unpack2x16float(${name}[at / 2u])[at % 2u]; }`,
+};
+
+/** Larger scores have larger ranks: the bits of an f32 in the order of its values. */
+export const rankStage = wgsl`
+const FORCED = 0xffffffffu;
+const LOWEST = 0x007fffffu;  // of -Infinity, with which NaN ranks; -0 ranks with 0
+
+fn rankOf(bits: u32) -> u32 {
+  if ((bits & 0x7fffffffu) > 0x7f800000u) { return LOWEST; }
+  if (bits == 0x80000000u) { return 0x80000000u; }
+  return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+}`;
+
+export const candidateFields = {
+  rows: 'u32',
+  columns: 'u32',
+  causal: 'u32',
+  sink: 'u32',
+  local: 'u32',
+  rowsPerColumn: 'u32',
+  firstRow: 'u32',
+} as const;
+
+export function candidateShape(candidates: Candidates, rows: number, columns: number) {
+  return { ...candidates, causal: Number(candidates.causal), rows, columns };
+}
+
+export const candidateStage = wgsl`
+fn ownColumn(row: u32) -> u32 { return (shape.firstRow + row % shape.rows) / shape.rowsPerColumn; }
+
+fn candidateCount(row: u32) -> u32 {
+  return select(shape.columns, min(ownColumn(row) + 1u, shape.columns), shape.causal == 1u);
+}
+
+fn isForced(row: u32, column: u32) -> bool {
+  let own = ownColumn(row);
+  return column < shape.sink || (column <= own && column + shape.local > own);
+}`;
+
+/** Sums over the lanes before a lane, part by part. Holds barriers; `scanX`, `scanY` hold the sums up to each lane after it. */
+export const scanMemory = {
+  scanX: { type: 'u32', length: THREADS }, // 1 KiB
+  scanY: { type: 'u32', length: THREADS }, // 1 KiB
+} as const;
+
+export const scanStage = wgsl`
+fn scanLanes(lane: u32, mine: vec2<u32>) -> vec2<u32> {
+  scanX[lane] = mine.x;
+  scanY[lane] = mine.y;
+  workgroupBarrier();
+  for (var step = 1u; step < THREADS; step *= 2u) {
+    let other = lane - min(step, lane);
+    let before = select(vec2<u32>(), vec2<u32>(scanX[other], scanY[other]), lane >= step);
+    workgroupBarrier();
+    scanX[lane] += before.x;
+    scanY[lane] += before.y;
+    workgroupBarrier();
+  }
+  return vec2<u32>(scanX[lane], scanY[lane]) - mine;
+}`;
+
+/** Sums of integer weights: x · 2^12 + y, with y below 2^12. */
+export const massStage = wgsl`
+fn normal(a: vec2<u32>) -> vec2<u32> { return vec2<u32>(a.x + (a.y >> 12u), a.y & 4095u); }
+fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> { return normal(a + b); }
+fn minus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+  let borrow = u32(a.y < b.y);
+  return vec2<u32>(a.x - b.x - borrow, a.y + 4096u * borrow - b.y);
+}
+fn reaches(a: vec2<u32>, b: vec2<u32>) -> bool { return a.x > b.x || (a.x == b.x && a.y >= b.y); }`;
