@@ -4,12 +4,14 @@
 // Every candidate first agrees with the reference on a small odd shape, plain and causal; then the median of ten calls,
 // finish() after each. The last lines name the best tile of each case, and then time what attend() chooses by itself.
 import { writeFileSync } from 'node:fs';
+import type { Device, GpuTier } from '../packages/attention/src/device/device.ts';
 import { openDevice } from '../packages/attention/src/device/open.ts';
 import { openWebGPU } from '../packages/attention/src/device/webgpu.ts';
 import { blockListPlan, type Plan } from '../packages/attention/src/plan.ts';
 import { type AttendOptions, checkAttend } from '../packages/attention/src/softmax/attend.ts';
 import type { AttendRequest } from '../packages/attention/src/softmax/request.ts';
 import type { ForcedTile } from '../packages/attention/src/softmax/tiers/forward.ts';
+import { matrixShape, registersOf } from '../packages/attention/src/softmax/tiers/matrix-tile.ts';
 import { memoryBytes, shapeOf } from '../packages/attention/src/softmax/tiers/portable-tile.ts';
 import {
   type SubgroupTile,
@@ -17,8 +19,10 @@ import {
   subgroupShape,
 } from '../packages/attention/src/softmax/tiers/subgroup-tile.ts';
 import { attendOnGpu, machineOf } from '../packages/attention/src/softmax/webgpu.ts';
+import { runAttend } from '../packages/attention/src/testing/cases.ts';
 import { expectClose, randomArray, tolerances } from '../packages/attention/src/testing/close.ts';
-import { deviceCases } from '../packages/attention/src/testing/suite.ts';
+import { attendCases, deviceCases } from '../packages/attention/src/testing/suite.ts';
+import { arrayBytes } from '../packages/attention/src/wgsl/assemble.ts';
 
 const argument = (name: string) => {
   const at = process.argv.indexOf(name);
@@ -32,20 +36,28 @@ const machine = machineOf(device.gpu);
 console.log(`${device.description}, tier ${device.tier} ${JSON.stringify(device.capabilities)}`);
 
 if (process.argv.includes('--suite')) {
-  for (const tier of ['portable', 'subgroup'] as const) {
+  const tiers = (argument('--tiers')?.split(',') ?? ['portable', 'subgroup', 'matrix']) as GpuTier[];
+  for (const tier of tiers) {
+    if (tier === 'matrix' && device.tier !== 'matrix') continue;
     const forced = await openWebGPU({ tier });
+    // f32 storage passes the matrix tier by
+    const cases =
+      tier === 'matrix'
+        ? attendCases.map((item) => ({
+            name: `f16 ${item.name}`,
+            run: (on: Device) => runAttend({ ...item, dtype: 'f16' }, on),
+          }))
+        : deviceCases;
     let wrong = 0;
-    for (const item of deviceCases) {
+    for (const item of cases) {
       try {
         await item.run(forced);
       } catch (error) {
         wrong++;
-        console.log(`${tier} differs: ${item.name}: ${(error as Error).message}`);
+        console.log(`${tier} differs: ${item.name}: ${(error as Error).message.slice(0, 400)}`);
       }
     }
-    console.log(
-      `${tier}: ${deviceCases.length - wrong} of ${deviceCases.length} cases agree with the reference`,
-    );
+    console.log(`${tier}: ${cases.length - wrong} of ${cases.length} cases agree with the reference`);
     if (wrong > 0) process.exitCode = 1;
     await forced.close();
   }
@@ -130,7 +142,25 @@ const portableTiles: ForcedTile[] = (
   tile: { queryTile, keyTile, rowsPerThread, chunk },
 }));
 
+const matrixTiles: ForcedTile[] = (
+  [
+    [2, 8, 2, 32],
+    [2, 4, 2, 32],
+    [1, 8, 1, 32],
+    [1, 8, 2, 32],
+    [2, 2, 2, 32],
+    [1, 4, 2, 32],
+    [1, 4, 1, 32],
+    [1, 4, 1, 16],
+    [1, 2, 2, 32],
+  ] as const
+).map(([fragments, rows, columns, keyTile]) => ({
+  tier: 'matrix',
+  tile: { fragments, rows, columns, keyTile },
+}));
+
 const candidates = (headDim: 64 | 128): ForcedTile[] => [
+  ...(device.tier === 'matrix' ? matrixTiles : []),
   ...portableTiles,
   ...subgroupTiles[headDim].map((change) => ({ tier: 'subgroup', tile: { ...base, ...change } }) as const),
 ];
@@ -144,6 +174,24 @@ function sizesOf(forced: ForcedTile, headDim: number, dtype: DType): { text: str
     return {
       text: `portable ${queryTile}x${keyTile} rows ${rowsPerThread} chunk ${chunk} (${shape.threads} threads, ${bytes} B)`,
       fits: bytes <= machine.memoryBytes && shape.threads <= machine.threads,
+    };
+  }
+  if (forced.tier === 'matrix') {
+    const { fragments, rows, columns, keyTile } = forced.tile;
+    const options = {
+      headDim,
+      valueDim: headDim,
+      keys: 'all',
+      keyOrder: false,
+      keep: undefined,
+      change: undefined,
+      maskIsCausal: false,
+    } as const;
+    const shape = matrixShape(forced.tile, options, { slots: 1, block: 1 });
+    const bytes = Object.values(shape.memory).reduce((sum, array) => sum + arrayBytes(array), 0);
+    return {
+      text: `matrix ${fragments}x${rows}x${columns} keys ${keyTile} (${shape.threads} threads, ${bytes} B, about ${registersOf(shape)} registers)`,
+      fits: dtype === 'f16' && bytes <= machine.memoryBytes && shape.threads <= machine.threads,
     };
   }
   const shape = subgroupShape(
@@ -182,20 +230,25 @@ async function agrees(forced: ForcedTile, headDim: number, dtype: DType, causal:
 
 async function time(request: AttendRequest, forced: ForcedTile | undefined) {
   const samples: number[] = [];
-  const once = async () => {
+  /** Milliseconds of a call, with `calls` queued behind each other: the wait at the end is not the kernel's. */
+  const once = async (calls: number) => {
     const start = performance.now();
-    const { output, logSumExp, tier } = await attendOnGpu(device.gpu, request, forced);
+    let tier: string | undefined;
+    for (let i = 0; i < calls; i++) {
+      const result = await attendOnGpu(device.gpu, request, forced);
+      tier = result.tier;
+      result.output.dispose();
+      result.logSumExp.dispose();
+    }
     await device.finish();
-    const timeMs = performance.now() - start;
-    output.dispose();
-    logSumExp.dispose();
-    return { timeMs, tier };
+    return { timeMs: (performance.now() - start) / calls, tier };
   };
-  const { tier } = await once();
+  const { tier } = await once(1);
   // an idle GPU clocks down: work brings it up again
   const warm = performance.now() + (quick ? 0 : 300);
-  while (performance.now() < warm) await once();
-  for (let i = 0; i < (quick ? 2 : 10); i++) samples.push((await once()).timeMs);
+  while (performance.now() < warm) await once(1);
+  const calls = quick ? 1 : Math.max(1, Math.ceil(15 / (await once(1)).timeMs));
+  for (let i = 0; i < (quick ? 2 : 7); i++) samples.push((await once(calls)).timeMs);
   const sorted = [...samples].sort((a, b) => a - b);
   return { samples, medianMs: sorted[Math.floor(sorted.length / 2)], tier };
 }
@@ -386,7 +439,8 @@ for (const dtype of ['f16', 'f32'] as const) {
       const name = `${item.name} ${dtype} 1x${item.heads}x${item.tokens}x${headDim}`;
       if (!`chosen ${name}`.includes(only)) continue;
       const [query, key, value] = inputs(item.heads, item.tokens, headDim, dtype);
-      for (const tier of ['portable', 'subgroup'] as const) {
+      for (const tier of ['portable', 'subgroup', 'matrix'] as const) {
+        if (tier === 'matrix' && (device.tier !== 'matrix' || dtype !== 'f16')) continue;
         try {
           const request = checkAttend(query, key, value, { ...item.options(), tier });
           await measure(name, request, 4 * item.heads * item.pairs * headDim, undefined, 'chosen');

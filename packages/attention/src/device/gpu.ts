@@ -68,6 +68,8 @@ export class Gpu {
   readonly software: boolean;
   /** The best tier of its kernels. */
   readonly tier: GpuTier;
+  /** Features of the device that kernels can use. */
+  readonly features: ReadonlySet<string>;
   /** Lanes of a subgroup, the fewest and the most; undefined where kernels may not use subgroups. */
   readonly subgroups: { readonly min: number; readonly max: number } | undefined;
   readonly memory = { currentBytes: 0, peakBytes: 0 };
@@ -87,10 +89,11 @@ export class Gpu {
   private readonly cached = new WeakMap<object, GPUBuffer>();
   private readonly collected = new FinalizationRegistry<GPUBuffer>((buffer) => this.release(buffer));
 
-  constructor(device: GPUDevice, software: boolean, tier: GpuTier) {
+  constructor(device: GPUDevice, software: boolean, tier: GpuTier, usable: ReadonlySet<string>) {
     this.device = device;
     this.software = software;
     this.tier = tier;
+    this.features = new Set([...usable].filter((feature) => device.features.has(feature)));
     const { subgroupMinSize: min, subgroupMaxSize: max } = device.adapterInfo;
     this.subgroups = device.features.has('subgroups') ? { min, max } : undefined;
     this.lost = device.lost.then((info) => {
@@ -102,10 +105,6 @@ export class Gpu {
       event.preventDefault();
       this.failure ??= failureOf(error);
     });
-  }
-
-  get features(): ReadonlySet<string> {
-    return this.device.features;
   }
 
   get limits(): GPUSupportedLimits {

@@ -9,10 +9,41 @@ const needs: Record<GpuTier, readonly string[]> = {
 };
 
 /** Tiers that have kernels in this version, the fastest first. */
-const written: readonly GpuTier[] = ['subgroup', 'portable'];
+const written: readonly GpuTier[] = ['matrix', 'subgroup', 'portable'];
 
 /** Every feature that some tier uses: asked of an adapter that has it. */
 export const tierFeatures: readonly string[] = [...new Set(Object.values(needs).flat())];
+
+const MATRIX = 'chromium-experimental-subgroup-matrix';
+
+/**
+ * The features of an adapter that kernels can use. Subgroup matrices are there in the form that the matrix tier is written
+ * for, f16 x f16 -> f32 at 16 x 16 x 16 and 32 lanes, or not at all.
+ */
+export function usableFeatures({ features, info }: Pick<GPUAdapter, 'features' | 'info'>): Set<string> {
+  const usable = new Set<string>(features);
+  const listed = (info as { subgroupMatrixConfigs?: Iterable<MatrixConfiguration> }).subgroupMatrixConfigs;
+  const configurations = [...(listed ?? [])];
+  const fits =
+    info.subgroupMinSize === 32 &&
+    info.subgroupMaxSize === 32 &&
+    // an adapter that lists none says nothing
+    (configurations.length === 0 ||
+      configurations.some(
+        ({ M, N, K, componentType, resultComponentType }) =>
+          M === 16 && N === 16 && K === 16 && componentType === 'f16' && resultComponentType === 'f32',
+      ));
+  if (!fits) usable.delete(MATRIX);
+  return usable;
+}
+
+interface MatrixConfiguration {
+  M: number;
+  N: number;
+  K: number;
+  componentType: string;
+  resultComponentType: string;
+}
 
 /** The features that a tier needs and a device or adapter lacks. */
 export function missingFeatures(tier: GpuTier, features: ReadonlySet<string>): string[] {

@@ -6,7 +6,7 @@ import { findAdapter, isSoftware } from './adapter.ts';
 import type { Device, GpuTier, Kernels } from './device.ts';
 import { Gpu } from './gpu.ts';
 import type { OpenOptions } from './open.ts';
-import { resolveTier, tierFeatures } from './tiers.ts';
+import { resolveTier, tierFeatures, usableFeatures } from './tiers.ts';
 
 /** A GPU through WebGPU: the browser's, or Dawn's in Node. */
 export class WebGPUDevice implements Device {
@@ -82,7 +82,7 @@ const open = new Set<GPUDevice>();
 export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevice> {
   const adapter = await findAdapter(options.dawnFeatures);
   const software = isSoftware(adapter);
-  const tier = resolveTier(options.tier, adapter.features, software);
+  const tier = resolveTier(options.tier, usableFeatures(adapter), software);
   const wanted = [
     'maxBufferSize',
     'maxStorageBufferBindingSize',
@@ -109,7 +109,7 @@ export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevic
   const { info } = adapter;
   const words = [info.vendor, info.architecture, info.device, info.description].filter((word) => word);
   if (software) words.push('fallback adapter: software');
-  const gpu = new Gpu(device, software, tier);
+  const gpu = new Gpu(device, software, tier, usableFeatures(adapter));
   gpu.lost.then(() => open.delete(device));
   return new WebGPUDevice(gpu, [...new Set(words)].join(', '));
 }

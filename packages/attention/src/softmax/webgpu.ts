@@ -111,10 +111,13 @@ function prepare(gpu: Gpu, request: AttendRequest, forced: ForcedTile | undefine
     epilogueAdd: add ? (add.dtype as Storage) : 'none',
     memoryLimit: machine.memoryBytes,
   };
-  const queryBlock = Math.min(plan.queries.block, plan.queries.slots);
+  const cut = {
+    queryBlock: Math.min(plan.queries.block, plan.queries.slots),
+    keys: { slots: shape.keySlots, block: shape.keyBlock },
+  };
   const forward = forced
-    ? forcedForward(options, machine, forced)
-    : chooseForward(options, queryBlock, machine, gpu.tier, only);
+    ? forcedForward(options, cut, machine, forced)
+    : chooseForward(options, cut, machine, gpu.tier, only);
   const storageOf = (tensor: unknown) => (tensor as GpuTensor).storage;
   return {
     forward,

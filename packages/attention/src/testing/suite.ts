@@ -1,5 +1,5 @@
 import type { Device } from '../device/device.ts';
-import { type DeviceCase, runAttend } from './cases.ts';
+import { type AttendCase, type DeviceCase, runAttend } from './cases.ts';
 import { expressionCases } from './expression-cases.ts';
 import { listCases } from './list-cases.ts';
 import { mergeCases } from './merge-cases.ts';
@@ -9,9 +9,12 @@ import { shapeCases } from './shape-cases.ts';
 import { tensorCases } from './tensor-cases.ts';
 import { topCases } from './top-cases.ts';
 
+/** Every attend() of the suite; `runAttend({ ...item, dtype: 'f16' }, device)` runs one in the storage of the higher tiers. */
+export const attendCases: readonly AttendCase[] = [...shapeCases, ...planCases, ...expressionCases];
+
 /** What every device must do as the reference does: sizes, key rules, expressions, precision, merge and selection. */
 export const deviceCases: readonly DeviceCase[] = [
-  ...[...shapeCases, ...planCases, ...expressionCases].map((item) => ({
+  ...attendCases.map((item) => ({
     name: item.name,
     run: (device: Device) => runAttend(item, device),
   })),

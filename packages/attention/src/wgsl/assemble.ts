@@ -20,6 +20,10 @@ export interface KernelSource<B extends Bindings> {
   name: string;
   /** WGSL extensions, each of a feature that the device has: `subgroups`, `f16` … */
   enables?: readonly string[];
+  /** Warnings and errors of the compiler to turn off, where the kernel knows better. */
+  diagnostics?: readonly string[];
+  /** Built-in u32 values that `main` sees besides `lane` and `workgroup`, by the name that it gives them. */
+  builtins?: Readonly<Record<string, string>>;
   /** Must hold a uniform `shape`; the grid's fields are added to it. */
   bindings: B;
   constants: Readonly<Record<string, number>>;
@@ -60,9 +64,13 @@ export function assemble<B extends Bindings>(source: KernelSource<B>): Kernel<B>
   const arrays = memory.map(
     ([name, { type, length }]) => `var<workgroup> ${name}: array<${type}, ${length}>;`,
   );
+  const builtins = Object.entries(source.builtins ?? {}).map(
+    ([name, builtin]) => `  @builtin(${builtin}) ${name}: u32,\n`,
+  );
   const code = [
     `// ${source.name}: ${memoryBytes} bytes of workgroup memory, ${source.threads} threads`,
     (source.enables ?? []).map((extension) => `enable ${extension};`).join('\n'),
+    (source.diagnostics ?? []).map((rule) => `diagnostic(off, ${rule});`).join('\n'),
     declare(bindings),
     constants.join('\n'),
     arrays.join('\n'),
@@ -73,7 +81,7 @@ fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
-) {
+${builtins.join('')}) {
   let workgroup = shape.firstGroup + group.x + group.y * groups.x;
   if (workgroup >= shape.endGroup) { return; }
 ${source.main.replace(/^\n+|\s+$/g, '')}

@@ -74,6 +74,37 @@ const examples: Example[] = [
       keep: ({ query, key }: Positions) => query.sub(key).abs().lt(64),
     },
   ].map((example) => ({ ...example, tier: 'subgroup' as const })),
+  ...[
+    { name: 'dense-64', headDim: 64 },
+    { name: 'dense-128', headDim: 128 },
+    { name: 'dense-256', headDim: 256 },
+    { name: 'dense-33', headDim: 33, options: { outputStorage: 'f32' as const } },
+    {
+      name: 'causal-128',
+      headDim: 128,
+      options: { stopEarly: true, maskIsCausal: true },
+      keep: ({ query, key }: Positions) => key.le(query),
+    },
+    { name: 'blocks-64', queryBlock: 64, headDim: 64, options: { keys: 'blocks' as const } },
+    {
+      name: 'blocks-16-window',
+      queryBlock: 16,
+      headDim: 64,
+      options: { keys: 'blocks' as const, honourFullBlocks: true },
+      keep: ({ query, key }: Positions) => query.sub(key).abs().lt(64),
+    },
+    {
+      name: 'boxes-zero-64',
+      queryBlock: 49,
+      headDim: 64,
+      options: { keys: 'boxes' as const, outside: 'zero' as const },
+    },
+  ].map((example) => ({
+    ...example,
+    options: { ...halves, ...example.options },
+    tier: 'matrix' as const,
+    machine: { memoryBytes: 49152, threads: 1024 },
+  })),
 ];
 
 /** WGSL of chosen options, by name: for reading, and for the difference that a change makes. */
@@ -103,7 +134,8 @@ export function exampleKernels(): Map<string, string> {
         memoryLimit: limits.memoryBytes,
         ...rest.options,
       };
-      const { kernel } = chooseForward(options, queryBlock, limits, tier, tier);
+      const blocks = { queryBlock, keys: { slots: 4096, block: queryBlock === 4096 ? 1 : queryBlock } };
+      const { kernel } = chooseForward(options, blocks, limits, tier, tier);
       return [`softmax-forward-${tier}-${name}.wgsl`, kernel.code];
     }),
   );

@@ -2,6 +2,14 @@ import type { GpuTier } from '../../device/device.ts';
 import { DeviceError } from '../../errors.ts';
 import type { Kernel } from '../../wgsl/assemble.ts';
 import type { ForwardOptions } from './forward-options.ts';
+import { matrixForward } from './matrix.ts';
+import {
+  chooseMatrixTile,
+  type KeySlots,
+  type MatrixShape,
+  type MatrixTile,
+  matrixShape,
+} from './matrix-tile.ts';
 import { portableForward } from './portable.ts';
 import { chooseTile, shapeOf, type Tile, type TileShape } from './portable-tile.ts';
 import { subgroupForward } from './subgroup.ts';
@@ -24,23 +32,38 @@ export interface ForwardKernel {
 }
 
 /** A tile that a measurement forces instead of the tier's own choice. */
-export type ForcedTile = { tier: 'portable'; tile: Tile } | { tier: 'subgroup'; tile: SubgroupTile };
+export type ForcedTile =
+  | { tier: 'portable'; tile: Tile }
+  | { tier: 'subgroup'; tile: SubgroupTile }
+  | { tier: 'matrix'; tile: MatrixTile };
+
+/** Slots of a query block, and of the keys and their blocks: what a tile is cut from. */
+export interface Blocks {
+  queryBlock: number;
+  keys: KeySlots;
+}
 
 /** A tier's kernel for a call; undefined where it has none, or another tier's is better. */
-type Choose = (options: ForwardOptions, queryBlock: number, machine: Machine) => ForwardKernel | undefined;
+type Choose = (options: ForwardOptions, blocks: Blocks, machine: Machine) => ForwardKernel | undefined;
 
-const portable: Choose = (options, queryBlock, machine) =>
+const portable: Choose = (options, { queryBlock }, machine) =>
   portableKernel(options, chooseTile(queryBlock, options.headDim, options.valueDim, machine));
 
-const subgroup: Choose = (options, queryBlock, machine) => {
+const subgroup: Choose = (options, { queryBlock }, machine) => {
   const tile = chooseSubgroupTile(options, queryBlock, machine);
   return tile && subgroupKernel(options, tile);
+};
+
+const matrix: Choose = (options, { queryBlock, keys }, machine) => {
+  const tile = chooseMatrixTile(options, queryBlock, keys, machine);
+  return tile && matrixKernel(options, tile);
 };
 
 /** From the tier that runs everywhere to the one that needs most. */
 const tiers: readonly (readonly [GpuTier, Choose])[] = [
   ['portable', portable],
   ['subgroup', subgroup],
+  ['matrix', matrix],
 ];
 
 /**
@@ -50,7 +73,7 @@ const tiers: readonly (readonly [GpuTier, Choose])[] = [
  */
 export function chooseForward(
   options: ForwardOptions,
-  queryBlock: number,
+  blocks: Blocks,
   machine: Machine,
   device: GpuTier,
   only: GpuTier | undefined,
@@ -58,7 +81,7 @@ export function chooseForward(
   const highest = tiers.findIndex(([tier]) => tier === (only ?? device));
   for (const [tier, choose] of tiers.slice(0, highest + 1).reverse()) {
     if (only !== undefined && tier !== only) break;
-    const found = choose(options, queryBlock, machine);
+    const found = choose(options, blocks, machine);
     if (found) return found;
   }
   throw new DeviceError(`the tier '${only}' has no kernel for this call`, {
@@ -68,12 +91,19 @@ export function chooseForward(
 }
 
 /** The kernel of a given tile. */
-export function forcedForward(options: ForwardOptions, machine: Machine, forced: ForcedTile): ForwardKernel {
+export function forcedForward(
+  options: ForwardOptions,
+  { keys }: Blocks,
+  machine: Machine,
+  forced: ForcedTile,
+): ForwardKernel {
   switch (forced.tier) {
     case 'portable':
       return portableKernel(options, shapeOf(forced.tile, options.headDim, options.valueDim));
     case 'subgroup':
       return subgroupKernel(options, subgroupShape(forced.tile, options, machine.subgroupMin));
+    case 'matrix':
+      return matrixKernel(options, matrixShape(forced.tile, options, keys));
   }
 }
 
@@ -83,6 +113,10 @@ function portableKernel(options: ForwardOptions, tile: TileShape): ForwardKernel
 
 function subgroupKernel(options: ForwardOptions, tile: SubgroupShape): ForwardKernel {
   return kept('subgroup', options, tile, () => subgroupForward(options, tile));
+}
+
+function matrixKernel(options: ForwardOptions, tile: MatrixShape): ForwardKernel {
+  return kept('matrix', options, tile, () => matrixForward(options, tile));
 }
 
 /** Texts by their options, which are data alone: making one costs more than a short launch. */

@@ -1,0 +1,478 @@
+// softmax-forward-matrix: 38920 bytes of workgroup memory, 256 threads
+
+enable f16;
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+
+diagnostic(off, chromium.subgroup_matrix_uniformity);
+diagnostic(off, subgroup_uniformity);
+
+@group(0) @binding(0) var<storage, read> query: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> key: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> value: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read_write> logSumExp: array<u32>;
+struct Shape {
+  heads: u32,
+  keyHeads: u32,
+  queryTokens: u32,
+  keyTokens: u32,
+  scale: f32,
+  causalOffset: i32,
+  querySlots: u32,
+  queryBlock: u32,
+  queryBlocks: u32,
+  blockTiles: u32,
+  keySlots: u32,
+  keyBlock: u32,
+  listBatches: u32,
+  listHeads: u32,
+  keyOrderAt: u32,
+  rowsAt: u32,
+  blocksAt: u32,
+  epilogueScale: f32,
+  grid0: i32,
+  grid1: i32,
+  grid2: i32,
+  step0: i32,
+  step1: i32,
+  step2: i32,
+  firstGroup: u32,
+  endGroup: u32,
+}
+@group(0) @binding(5) var<uniform> shape: Shape;
+@group(0) @binding(6) var<storage, read> plan: array<u32>;
+
+const QUERY_TILE = 128u;
+const KEY_TILE = 32u;
+const THREADS = 256u;
+const SUBGROUPS = 8u;
+const VALUE_VECTORS = 32u;
+const VALUES_AT = 544u;
+const SCORES_AT = 1088u;
+const WEIGHTS_AT = 1088u;
+const NO_TOKEN = 4294967295u;
+const MINUS_INFINITY = 4286578688u;
+const NOT_A_NUMBER = 2143289344u;
+const HIDDEN_BITS = 4020342536u;
+const LEAST_BITS = 34086122u;
+
+var<workgroup> tileMemory: array<vec4<u32>, 2240>;
+var<workgroup> queryTokens: array<i32, 128>;
+var<workgroup> outgrown: array<atomic<u32>, 1>;
+var<workgroup> spoiled: array<atomic<u32>, 1>;
+var<workgroup> spoiledKeys: array<atomic<u32>, 128>;
+var<workgroup> spoiledRows: array<atomic<u32>, 512>;
+
+const LOG2_E = 1.4426950408889634;
+const LN_2 = 0.6931471805599453;
+// GPUs may assume that no number is infinite: a hidden pair's score is far below every other.
+const HIDDEN = -1e30;
+
+const ZERO = -1;
+const ABSENT = -2;
+const FULL = 0x40000000;
+const TOKEN_BITS = 0x3fffffff;
+
+fn queryOctet(row: u32, d: u32) -> vec4<u32> { return query[row * 16u + d]; }
+
+fn queryWord(row: u32, d: u32) -> vec4<u32> {
+  return queryOctet(row, d);
+}
+
+fn keyOctet(row: u32, d: u32) -> vec4<u32> { return key[row * 16u + d]; }
+
+fn keyWord(row: u32, d: u32) -> vec4<u32> {
+  return keyOctet(row, d);
+}
+
+fn valueOctet(row: u32, d: u32) -> vec4<u32> { return value[row * 16u + d]; }
+
+fn valueWord(row: u32, d: u32) -> vec4<u32> {
+  return valueOctet(row, d);
+}
+
+fn stageQueries(tile: Located, lane: u32) {
+  // a negative scale turns the queries' signs, so that the softmax may take the scale to be positive
+  let signs = select(0u, 0x80008000u, shape.scale < 0.0);
+  for (var n = 0u; n < 8u; n++) {
+    let i = lane + n * THREADS;
+    if (i < 2048u) {
+      let row = i / 16u;
+      let token = queryTokens[row];
+      var numbers = vec4<u32>();
+      if (token >= 0) { numbers = queryWord(tile.queryRow + u32(token), i % 16u) ^ vec4<u32>(signs); }
+      tileMemory[row * 17u + i % 16u] = numbers;
+    }
+  }
+}
+
+fn outputStore(row: u32, d: u32, numbers: vec4<f32>) {
+  output[row * 32u + d] = vec2<u32>(pack2x16float(numbers.xy), pack2x16float(numbers.zw));
+}
+
+struct Located {
+  batch: u32,
+  head: u32,
+  block: u32,
+  row: u32,        // of the plan's lists
+  firstSlot: u32,
+  endSlot: u32,
+  queryRow: u32,   // row 0 of this head in query
+  keyRow: u32,     // row 0 of this head in key and value
+}
+
+fn locate(workgroup: u32) -> Located {
+  let tilesOfHead = shape.queryBlocks * shape.blockTiles;
+  let headIndex = workgroup / tilesOfHead;
+  let tileIndex = tilesOfHead - 1u - workgroup % tilesOfHead;
+  var tile: Located;
+  tile.batch = headIndex / shape.heads;
+  tile.head = headIndex % shape.heads;
+  tile.block = tileIndex / shape.blockTiles;
+  tile.firstSlot = tile.block * shape.queryBlock + (tileIndex % shape.blockTiles) * QUERY_TILE;
+  tile.endSlot = min((tile.block + 1u) * shape.queryBlock, shape.querySlots);
+  let list = select(tile.batch, 0u, shape.listBatches == 1u) * shape.listHeads
+    + tile.head / (shape.heads / shape.listHeads);
+  tile.row = list * shape.queryBlocks + tile.block;
+  tile.queryRow = headIndex * shape.queryTokens;
+  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyTokens;
+  return tile;
+}
+
+fn queryInOrder(slot: u32) -> i32 {
+  return i32(slot);
+}
+
+fn resolveQueries(tile: Located, lane: u32) {
+  for (var i = lane; i < QUERY_TILE; i += THREADS) {
+    let slot = tile.firstSlot + i;
+    queryTokens[i] = ABSENT;
+    if (slot < tile.endSlot) { queryTokens[i] = queryInOrder(slot); }
+  }
+}
+
+fn keyCount(tile: Located) -> u32 {
+  let end = i32(min(tile.firstSlot + QUERY_TILE, tile.endSlot)) + shape.causalOffset;
+  return u32(clamp(end, 0, i32(shape.keyTokens)));
+}
+
+fn keyToken(tile: Located, slot: u32) -> i32 { return i32(slot); }
+
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, row: u32, first: u32) {
+  let last = queryTokens[row] + shape.causalOffset - (firstToken & TOKEN_BITS);
+  for (var v = 0u; v < 4u; v++) {
+    let at = SCORES_AT + row * 9u + first + v;
+    let key = 4u * (first + v);
+    let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
+    tileMemory[at] = select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at],
+      (keys < vec4<u32>(count - start)) & (vec4<i32>(keys) <= vec4<i32>(last)));
+  }
+}
+
+const LOWEST = -1e25;
+const MOST = 32768.0;
+const FIRST = 0u;
+const MAXIMA = 1u;
+const EXACT = 2u;
+var<private> base = -1e30;
+var<private> sum = 0.0;
+
+fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, plain: bool, row: u32, part: u32, mode: u32) {
+  let at = SCORES_AT + row * 9u + part * 4u;
+  if (!plain) { finishScores(tile, start, count, firstToken, row, part * 4u); }
+  let factor = abs(shape.scale) * LOG2_E;
+  let s0 = bitcast<vec4<f32>>(tileMemory[at + 0u]);
+  let s1 = bitcast<vec4<f32>>(tileMemory[at + 1u]);
+  let s2 = bitcast<vec4<f32>>(tileMemory[at + 2u]);
+  let s3 = bitcast<vec4<f32>>(tileMemory[at + 3u]);
+  if (mode == MAXIMA || (mode == FIRST && subgroupAny(base < LOWEST))) {
+    let largest = max(max(s0, s1), max(s2, s3));
+    var highest = max(max(largest.x, largest.y), max(largest.z, largest.w)) * factor;
+    highest = max(highest, subgroupShuffleXor(highest, 1u));
+    if (mode == MAXIMA) {
+      base = max(base, highest);
+      return;
+    }
+    if (base < LOWEST && highest > LOWEST) { base = highest; }
+  }
+  let minus = vec4<f32>(-max(base, LOWEST));
+  let factors = vec4<f32>(factor);
+  let p0 = exp2(fma(s0, factors, minus));
+  let p1 = exp2(fma(s1, factors, minus));
+  let p2 = exp2(fma(s2, factors, minus));
+  let p3 = exp2(fma(s3, factors, minus));
+  let totals = p0 + p1 + p2 + p3;
+  let total = (totals.x + totals.y) + (totals.z + totals.w);
+  if (total > MOST) { atomicStore(&outgrown[0], 1u); }
+  sum += total;
+  tileMemory[WEIGHTS_AT + row * 9u + part * 4u + 0u] = vec4<u32>(pack2x16float(p0.xy), pack2x16float(p0.zw), pack2x16float(p1.xy), pack2x16float(p1.zw));
+  tileMemory[WEIGHTS_AT + row * 9u + part * 4u + 1u] = vec4<u32>(pack2x16float(p2.xy), pack2x16float(p2.zw), pack2x16float(p3.xy), pack2x16float(p3.zw));
+}
+
+fn finite(key: u32, d: u32, word: vec4<u32>, start: u32) -> vec4<u32> {
+  let low = (word & vec4<u32>(0x7c00u)) == vec4<u32>(0x7c00u);
+  let high = (word & vec4<u32>(0x7c000000u)) == vec4<u32>(0x7c000000u);
+  if (!any(low) && !any(high)) { return word; }
+  var bits = 0u;
+  for (var i = 0u; i < 4u; i++) { bits |= (u32(low[i]) | (u32(high[i]) << 1u)) << (2u * i); }
+  atomicOr(&spoiledKeys[key * 4u + d / 4u], bits << (8u * (d % 4u)));
+  atomicStore(&spoiled[0], start / KEY_TILE + 1u);
+  return word & (select(vec4<u32>(0xffffu), vec4<u32>(), low) | select(vec4<u32>(0xffff0000u), vec4<u32>(), high));
+}
+
+fn spoilRow(start: u32, row: u32, part: u32) {
+  if (atomicLoad(&spoiled[0]) != start / KEY_TILE + 1u) { return; }
+  for (var i = 0u; i < 16u; i++) {
+    let word = tileMemory[WEIGHTS_AT + row * 9u + part * 4u + i / 8u];
+    if (((word[(i % 8u) / 2u] >> (16u * (i % 2u))) & 0xffffu) == 0u) { continue; }
+    for (var m = 0u; m < 4u; m++) {
+      atomicOr(&spoiledRows[row * 4u + m], atomicLoad(&spoiledKeys[(part * 16u + i) * 4u + m]));
+    }
+  }
+}
+
+fn clearSpoiled(start: u32, lane: u32) {
+  if (start > 0u && atomicLoad(&spoiled[0]) != start / KEY_TILE) { return; }
+  for (var i = lane; i < 128u; i += THREADS) { atomicStore(&spoiledKeys[i], 0u); }
+}
+
+fn spoiledNumbers(row: u32, d: u32, numbers: vec4<f32>) -> vec4<f32> {
+  let bits = vec4<u32>(atomicLoad(&spoiledRows[row * 4u + min(d / 8u, 3u)])) >> (vec4<u32>(4u * (d % 8u)) + vec4<u32>(0u, 1u, 2u, 3u));
+  return bitcast<vec4<f32>>(select(bitcast<vec4<u32>>(numbers), vec4<u32>(NOT_A_NUMBER), (bits & vec4<u32>(1u)) == vec4<u32>(1u)));
+}
+
+fn scaled(row: u32, numbers: vec4<f32>) -> vec4<f32> { return numbers; }
+
+fn added(row: u32, d: u32, numbers: vec4<f32>) -> vec4<f32> { return numbers; }
+
+// Drivers disagree on the logarithm of NaN.
+fn sumBits(base: f32, sum: f32, empty: bool) -> u32 {
+  if ((bitcast<u32>(sum) & 0x7fffffffu) > 0x7f800000u) { return NOT_A_NUMBER; }
+  return select(bitcast<u32>((base + log2(sum)) * LN_2), MINUS_INFINITY, empty);
+}
+
+fn storeColumn(row: u32, d: u32, numbers: vec4<f32>) {
+  if (d < VALUE_VECTORS) { outputStore(row, d, added(row, d, scaled(row, numbers))); }
+}
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_id) subgroup: u32,
+) {
+  let workgroup = shape.firstGroup + group.x + group.y * groups.x;
+  if (workgroup >= shape.endGroup) { return; }
+  let subgroupAt = min(subgroup, SUBGROUPS - 1u);
+  let firstRow = subgroupAt / 2u * 32u;
+  let firstKey = subgroupAt % 2u * 16u;
+  let firstChannel = subgroupAt % 2u * 64u;
+  let row = lane / 2u;
+  let part = lane % 2u;
+  let tile = locate(workgroup);
+  if (tile.firstSlot >= tile.endSlot) { return; }
+  let count = keyCount(tile);
+  let firstQuery = i32(tile.firstSlot);
+  resolveQueries(tile, lane);
+  workgroupBarrier();
+  stageQueries(tile, lane);
+  workgroupBarrier();
+  let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 0u, 17u);
+  let q0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 2u, 17u);
+  let q0_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 4u, 17u);
+  let q0_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 6u, 17u);
+  let q0_4 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 8u, 17u);
+  let q0_5 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 10u, 17u);
+  let q0_6 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 12u, 17u);
+  let q0_7 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 14u, 17u);
+  let q1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 17u + 0u, 17u);
+  let q1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 17u + 2u, 17u);
+  let q1_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 17u + 4u, 17u);
+  let q1_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 17u + 6u, 17u);
+  let q1_4 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 17u + 8u, 17u);
+  let q1_5 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 17u + 10u, 17u);
+  let q1_6 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 17u + 12u, 17u);
+  let q1_7 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 17u + 14u, 17u);
+  workgroupBarrier();
+  var o0_0 = subgroup_matrix_result<f32, 16, 16>();
+  var o0_1 = subgroup_matrix_result<f32, 16, 16>();
+  var o0_2 = subgroup_matrix_result<f32, 16, 16>();
+  var o0_3 = subgroup_matrix_result<f32, 16, 16>();
+  var o1_0 = subgroup_matrix_result<f32, 16, 16>();
+  var o1_1 = subgroup_matrix_result<f32, 16, 16>();
+  var o1_2 = subgroup_matrix_result<f32, 16, 16>();
+  var o1_3 = subgroup_matrix_result<f32, 16, 16>();
+  var keyWords0: vec4<u32>;
+  var keyWords1: vec4<u32>;
+  var valueWords0: vec4<u32>;
+  var valueWords1: vec4<u32>;
+  var mode = FIRST;
+  loop {
+    {
+      let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      keyWords0 = vec4<u32>();
+      if (0u + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
+      keyWords1 = vec4<u32>();
+      if (0u + (lane + 256u) / 16u < count) { keyWords1 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
+      tileMemory[0u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = keyWords0;
+      tileMemory[0u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = keyWords1;
+    }
+    for (var start = 0u; start < count; start += KEY_TILE) {
+      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let plain = start + KEY_TILE <= count && (firstToken & TOKEN_BITS) + i32(KEY_TILE) <= firstQuery + shape.causalOffset + 1;
+      workgroupBarrier();
+      clearSpoiled(start, lane);
+      valueWords0 = vec4<u32>();
+      if (start + (lane + 0u) / 16u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
+      valueWords1 = vec4<u32>();
+      if (start + (lane + 256u) / 16u < count) { valueWords1 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
+      {
+        var s0_0 = subgroup_matrix_result<f32, 16, 16>();
+        var s1_0 = subgroup_matrix_result<f32, 16, 16>();
+        let k0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 0u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_0, k0_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_0, k0_0, s1_0);
+        let k1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 2u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_1, k1_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_1, k1_0, s1_0);
+        let k2_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 4u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_2, k2_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_2, k2_0, s1_0);
+        let k3_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 6u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_3, k3_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_3, k3_0, s1_0);
+        let k4_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 8u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_4, k4_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_4, k4_0, s1_0);
+        let k5_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 10u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_5, k5_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_5, k5_0, s1_0);
+        let k6_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 12u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_6, k6_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_6, k6_0, s1_0);
+        let k7_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 14u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_7, k7_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_7, k7_0, s1_0);
+        subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, s0_0, 9u);
+        subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, s1_0, 9u);
+      }
+      workgroupBarrier();
+      weigh(tile, start, count, firstToken, plain, row, part, mode);
+      tileMemory[544u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = finite((lane + 0u) / 16u, (lane + 0u) % 16u, valueWords0, start);
+      tileMemory[544u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = finite((lane + 256u) / 16u, (lane + 256u) % 16u, valueWords1, start);
+      workgroupBarrier();
+      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
+      keyWords0 = vec4<u32>();
+      if (start + KEY_TILE + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
+      keyWords1 = vec4<u32>();
+      if (start + KEY_TILE + (lane + 256u) / 16u < count) { keyWords1 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
+      if (mode != MAXIMA) {
+        spoilRow(start, row, part);
+        let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 0u, 9u);
+        let p1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 0u, 9u);
+        let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 17u);
+        o0_0 = subgroupMatrixMultiplyAccumulate(p0_0, v0_0, o0_0);
+        o1_0 = subgroupMatrixMultiplyAccumulate(p1_0, v0_0, o1_0);
+        let v0_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 2u + firstChannel / 8u, 17u);
+        o0_1 = subgroupMatrixMultiplyAccumulate(p0_0, v0_1, o0_1);
+        o1_1 = subgroupMatrixMultiplyAccumulate(p1_0, v0_1, o1_1);
+        let v0_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 4u + firstChannel / 8u, 17u);
+        o0_2 = subgroupMatrixMultiplyAccumulate(p0_0, v0_2, o0_2);
+        o1_2 = subgroupMatrixMultiplyAccumulate(p1_0, v0_2, o1_2);
+        let v0_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 6u + firstChannel / 8u, 17u);
+        o0_3 = subgroupMatrixMultiplyAccumulate(p0_0, v0_3, o0_3);
+        o1_3 = subgroupMatrixMultiplyAccumulate(p1_0, v0_3, o1_3);
+        let p0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 4u, 9u);
+        let p1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 4u, 9u);
+        let v1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 272u + firstChannel / 8u, 17u);
+        o0_0 = subgroupMatrixMultiplyAccumulate(p0_1, v1_0, o0_0);
+        o1_0 = subgroupMatrixMultiplyAccumulate(p1_1, v1_0, o1_0);
+        let v1_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 274u + firstChannel / 8u, 17u);
+        o0_1 = subgroupMatrixMultiplyAccumulate(p0_1, v1_1, o0_1);
+        o1_1 = subgroupMatrixMultiplyAccumulate(p1_1, v1_1, o1_1);
+        let v1_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 276u + firstChannel / 8u, 17u);
+        o0_2 = subgroupMatrixMultiplyAccumulate(p0_1, v1_2, o0_2);
+        o1_2 = subgroupMatrixMultiplyAccumulate(p1_1, v1_2, o1_2);
+        let v1_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 278u + firstChannel / 8u, 17u);
+        o0_3 = subgroupMatrixMultiplyAccumulate(p0_1, v1_3, o0_3);
+        o1_3 = subgroupMatrixMultiplyAccumulate(p1_1, v1_3, o1_3);
+      }
+      tileMemory[0u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = keyWords0;
+      tileMemory[0u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = keyWords1;
+      // a row that has outgrown its base makes the rest of a first attempt useless
+      if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
+        if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
+      }
+    }
+    if (mode == EXACT) { break; }
+    if (mode == FIRST) {
+      if (workgroupUniformLoad(&outgrown[0]) == 0u) { break; }
+      base = -1e30;
+      sum = 0.0;
+      o0_0 = subgroup_matrix_result<f32, 16, 16>();
+      o0_1 = subgroup_matrix_result<f32, 16, 16>();
+      o0_2 = subgroup_matrix_result<f32, 16, 16>();
+      o0_3 = subgroup_matrix_result<f32, 16, 16>();
+      o1_0 = subgroup_matrix_result<f32, 16, 16>();
+      o1_1 = subgroup_matrix_result<f32, 16, 16>();
+      o1_2 = subgroup_matrix_result<f32, 16, 16>();
+      o1_3 = subgroup_matrix_result<f32, 16, 16>();
+    }
+    mode++;
+  }
+  sum += subgroupShuffleXor(sum, 1u);
+  let token = queryTokens[row];
+  let empty = base < LOWEST;
+  let inverse = select(1.0 / sum, 0.0, empty);
+  if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, o0_0, 9u);
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, o1_0, 9u);
+  workgroupBarrier();
+  if (token >= 0) {
+    for (var i = part; i < 8u; i += 2u) {
+      let column = i / 4u;
+      let d = column * 16u + 0u + i % 4u;
+      let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + row * 9u + column * 4u + i % 4u]);
+      storeColumn(tile.queryRow + u32(token), d, spoiledNumbers(row, d, inverse * numbers));
+    }
+  }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, o0_1, 9u);
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, o1_1, 9u);
+  workgroupBarrier();
+  if (token >= 0) {
+    for (var i = part; i < 8u; i += 2u) {
+      let column = i / 4u;
+      let d = column * 16u + 4u + i % 4u;
+      let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + row * 9u + column * 4u + i % 4u]);
+      storeColumn(tile.queryRow + u32(token), d, spoiledNumbers(row, d, inverse * numbers));
+    }
+  }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, o0_2, 9u);
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, o1_2, 9u);
+  workgroupBarrier();
+  if (token >= 0) {
+    for (var i = part; i < 8u; i += 2u) {
+      let column = i / 4u;
+      let d = column * 16u + 8u + i % 4u;
+      let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + row * 9u + column * 4u + i % 4u]);
+      storeColumn(tile.queryRow + u32(token), d, spoiledNumbers(row, d, inverse * numbers));
+    }
+  }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, o0_3, 9u);
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, o1_3, 9u);
+  workgroupBarrier();
+  if (token >= 0) {
+    for (var i = part; i < 8u; i += 2u) {
+      let column = i / 4u;
+      let d = column * 16u + 12u + i % 4u;
+      let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + row * 9u + column * 4u + i % 4u]);
+      storeColumn(tile.queryRow + u32(token), d, spoiledNumbers(row, d, inverse * numbers));
+    }
+  }
+}

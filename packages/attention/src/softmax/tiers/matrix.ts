@@ -1,0 +1,205 @@
+import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
+import { storeVector } from './access.ts';
+import { epilogueStages, finishedRows } from './epilogue.ts';
+import { type ForwardOptions, forwardBindings, forwardConstants, forwardNumbers } from './forward-options.ts';
+import { keyConstants, keyStages } from './keys.ts';
+import { declareWords, fetchWords, loadStages, storeWords } from './matrix-loads.ts';
+import { plainTile, weighStages } from './matrix-softmax.ts';
+import { spoiledStages } from './matrix-spoiled.ts';
+import { FRAGMENT, type MatrixShape } from './matrix-tile.ts';
+import { pairStages } from './pairs.ts';
+import { resolveKeys, rowStages } from './rows.ts';
+import { each } from './text.ts';
+
+const left = 'subgroup_matrix_left<f16, 16, 16>';
+const right = 'subgroup_matrix_right<f16, 16, 16>';
+const result = 'subgroup_matrix_result<f32, 16, 16>';
+
+const load = (type: string, order: 'row_major' | 'col_major', at: string, stride: number) =>
+  `subgroupMatrixLoad<${type}, ${order}>(&tileMemory, ${at}, ${stride}u)`;
+
+const store = (at: string, fragment: string, stride: number) =>
+  `subgroupMatrixStore<row_major>(&tileMemory, ${at}, ${fragment}, ${stride}u);`;
+
+const scoresAt = (r: number, c: number, { scoreStride }: MatrixShape) =>
+  `SCORES_AT + (firstRow + ${r * FRAGMENT}u) * ${scoreStride}u + firstKey / 4u + ${4 * c}u`;
+
+/** S = Q Kᵀ for the subgroup's rows and its keys of a tile, into the scores' memory. */
+const scores = (shape: MatrixShape) => {
+  const { fragments, keyFragments, headFragments, keyStride, scoreStride } = shape;
+  return `${each(fragments, (r) => each(keyFragments, (c) => `        var s${r}_${c} = ${result}();`))}
+${each(headFragments, (k) =>
+  each(
+    keyFragments,
+    (
+      c,
+    ) => `        let k${k}_${c} = ${load(right, 'col_major', `(firstKey + ${c * FRAGMENT}u) * ${keyStride}u + ${2 * k}u`, keyStride)};
+${each(fragments, (r) => `        s${r}_${c} = subgroupMatrixMultiplyAccumulate(q${r}_${k}, k${k}_${c}, s${r}_${c});`)}`,
+  ),
+)}
+${each(fragments, (r) => each(keyFragments, (c) => `        ${store(scoresAt(r, c, shape), `s${r}_${c}`, scoreStride)}`))}`;
+};
+
+/** O = O + P V for the subgroup's rows and channels. */
+const accumulate = (shape: MatrixShape) => {
+  const { fragments, keyTile, lanesPerRow, valueFragments, valueStride, weightStride, weightsOfLane } = shape;
+  // a lane that weighs 16 keys or more keeps whole fragments; the words of lanes that weigh fewer join
+  const ofLane = Math.max(1, keyTile / FRAGMENT / lanesPerRow);
+  const words = Math.max(2, weightsOfLane);
+  const place = (j: number) => Math.floor(j / ofLane) * words + 2 * (j % ofLane);
+  const weightsAt = (r: number, j: number) =>
+    `WEIGHTS_AT + (firstRow + ${r * FRAGMENT}u) * ${weightStride}u + ${place(j)}u`;
+  return each(
+    keyTile / FRAGMENT,
+    (
+      j,
+    ) => `${each(fragments, (r) => `        let p${r}_${j} = ${load(left, 'row_major', weightsAt(r, j), weightStride)};`)}
+${each(
+  valueFragments,
+  (
+    d,
+  ) => `        let v${j}_${d} = ${load(right, 'row_major', `VALUES_AT + ${j * FRAGMENT * valueStride + 2 * d}u + firstChannel / 8u`, valueStride)};
+${each(fragments, (r) => `        o${r}_${d} = subgroupMatrixMultiplyAccumulate(p${r}_${j}, v${j}_${d}, o${r}_${d});`)}`,
+)}`,
+  );
+};
+
+const eachOutput = ({ fragments, valueFragments }: MatrixShape, text: (name: string) => string) =>
+  each(fragments, (r) => each(valueFragments, (d) => text(`o${r}_${d}`)));
+
+/** O / l: the fragments pass through the scores' memory, as many at a time as fit; lanes store their rows. */
+const storeOutput = (shape: MatrixShape) => {
+  const { fragments, columns, keyFragments, valueFragments, scoreStride, lanesPerRow } = shape;
+  return each(Math.ceil(valueFragments / keyFragments), (n) => {
+    const here = Math.min(keyFragments, valueFragments - n * keyFragments);
+    return `  workgroupBarrier();
+${each(here, (c) => each(fragments, (r) => `  ${store(scoresAt(r, c, shape), `o${r}_${n * keyFragments + c}`, scoreStride)}`))}
+  workgroupBarrier();
+  if (token >= 0) {
+    for (var i = part; i < ${4 * here * columns}u; i += ${lanesPerRow}u) {
+      let column = i / ${4 * here}u;
+      let d = column * ${4 * valueFragments}u + ${4 * n * keyFragments}u + i % ${4 * here}u;
+      let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + row * ${scoreStride}u + column * ${4 * keyFragments}u + i % ${4 * here}u]);
+      storeColumn(tile.queryRow + u32(token), d, spoiledNumbers(row, d, inverse * numbers));
+    }
+  }`;
+  });
+};
+
+/** Text of the tile's first token, for tiles of neighbours. */
+const tokenAt = (start: string) => `keyToken(tile, min(${start}, max(count, 1u) - 1u))`;
+
+/**
+ * Softmax attention on the GPU's matrix units: f16 factors, f32 sums (Dao 2023, FlashAttention-2, each subgroup its own query
+ * rows). Fragments are opaque, so scores pass through workgroup memory once a tile, where lanes weigh whole rows.
+ */
+export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kernel {
+  const { contiguous, hiding } = shape;
+  const looksUp = hiding === 'expressions' || !contiguous;
+  return assemble({
+    name: 'softmax-forward-matrix',
+    enables: ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'],
+    // uniform by construction: places follow from the subgroup's number, loops from the plan, votes are of a subgroup
+    diagnostics: ['chromium.subgroup_matrix_uniformity', 'subgroup_uniformity'],
+    builtins: { subgroup: 'subgroup_id' },
+    bindings: forwardBindings(options, { wide: true }),
+    constants: {
+      QUERY_TILE: shape.queryTile,
+      KEY_TILE: shape.keyTile,
+      THREADS: shape.threads,
+      SUBGROUPS: shape.subgroups,
+      VALUE_VECTORS: Math.ceil(options.valueDim / 4),
+      VALUES_AT: shape.valuesAt,
+      SCORES_AT: shape.scoresAt,
+      WEIGHTS_AT: shape.weightsAt,
+      ...forwardConstants,
+    },
+    memory: shape.memory,
+    registers: forwardNumbers,
+    stages: [
+      keyConstants,
+      ...loadStages(options, shape),
+      storeVector('output', options.outputStorage, options.valueDim),
+      rowStages(options),
+      ...keyStages({
+        kind: options.keys,
+        place: options.lists,
+        ordered: options.keyOrder,
+        stopEarly: options.stopEarly,
+        outside: options.outside,
+      }),
+      ...(looksUp ? [resolveKeys] : []),
+      ...(hiding === 'expressions' ? [...options.tableStages, ...pairStages(options)] : []),
+      ...weighStages(shape),
+      ...spoiledStages(options, shape),
+      ...epilogueStages(options),
+      finishedRows,
+    ],
+    threads: shape.threads,
+    memoryLimit: options.memoryLimit,
+    main: wgsl`
+  let subgroupAt = min(subgroup, SUBGROUPS - 1u);
+  let firstRow = subgroupAt / ${shape.columns}u * ${shape.fragments * FRAGMENT}u;
+  let firstKey = subgroupAt % ${shape.columns}u * ${shape.keyFragments * FRAGMENT}u;
+  let firstChannel = subgroupAt % ${shape.columns}u * ${shape.valueFragments * FRAGMENT}u;
+  let row = lane / ${shape.lanesPerRow}u;
+  let part = lane % ${shape.lanesPerRow}u;
+  let tile = locate(workgroup);
+  if (tile.firstSlot >= tile.endSlot) { return; }
+  let count = keyCount(tile);
+${hiding === 'causal' ? `  let firstQuery = ${options.queryOrder ? '-2147483647 / 2' : 'i32(tile.firstSlot)'};\n` : ''}  resolveQueries(tile, lane);
+  workgroupBarrier();
+  stageQueries(tile, lane);
+  workgroupBarrier();
+${each(shape.fragments, (r) => each(shape.headFragments, (k) => `  let q${r}_${k} = ${load(left, 'row_major', `(firstRow + ${r * FRAGMENT}u) * ${shape.keyStride}u + ${2 * k}u`, shape.keyStride)};`))}
+  workgroupBarrier();
+${eachOutput(shape, (o) => `  var ${o} = ${result}();`)}
+${declareWords(shape, 'key')}
+${declareWords(shape, 'value')}
+  var mode = FIRST;
+  loop {
+    {
+${contiguous ? `      let firstToken = ${tokenAt('0u')};` : ''}
+${fetchWords(shape, 'key', '0u', 'firstToken')}
+${storeWords(shape, 'key')}
+    }
+    for (var start = 0u; start < count; start += KEY_TILE) {
+      let firstToken = ${contiguous ? tokenAt('start') : 'ABSENT'};
+      let plain = ${plainTile(shape, options)};
+${looksUp ? '      if (!plain) { resolveKeys(tile, start, count, lane); }\n' : ''}      workgroupBarrier();
+${hiding === 'nothing' ? '' : '      clearSpoiled(start, lane);\n'}${fetchWords(shape, 'value', 'start', 'firstToken')}
+      {
+${scores(shape)}
+      }
+      workgroupBarrier();
+      weigh(tile, start, count, firstToken, plain, row, part, mode);
+${storeWords(shape, 'value')}
+      workgroupBarrier();
+${contiguous ? `      let nextToken = ${tokenAt('start + KEY_TILE')};` : ''}
+${fetchWords(shape, 'key', 'start + KEY_TILE', 'nextToken')}
+      if (mode != MAXIMA) {
+${hiding === 'nothing' ? '' : '        spoilRow(start, row, part);\n'}${accumulate(shape)}
+      }
+${storeWords(shape, 'key')}
+      // a row that has outgrown its base makes the rest of a first attempt useless
+      if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
+        if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
+      }
+    }
+    if (mode == EXACT) { break; }
+    if (mode == FIRST) {
+      if (workgroupUniformLoad(&outgrown[0]) == 0u) { break; }
+      base = -1e30;
+      sum = 0.0;
+${eachOutput(shape, (o) => `      ${o} = ${result}();`)}
+    }
+    mode++;
+  }
+${each(Math.log2(shape.lanesPerRow), (i) => `  sum += subgroupShuffleXor(sum, ${2 ** i}u);`)}
+  let token = queryTokens[row];
+  let empty = base < LOWEST;
+  let inverse = select(1.0 / sum, 0.0, empty);
+  if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }
+${storeOutput(shape)}`,
+  });
+}
