@@ -182,6 +182,7 @@ function sizesOf(forced: ForcedTile, headDim: number, dtype: DType): { text: str
       headDim,
       valueDim: headDim,
       keys: 'all',
+      queryOrder: false,
       keyOrder: false,
       keep: undefined,
       change: undefined,

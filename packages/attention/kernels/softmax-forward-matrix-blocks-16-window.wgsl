@@ -1,4 +1,4 @@
-// softmax-forward-matrix: 13384 bytes of workgroup memory, 64 threads
+// softmax-forward-matrix: 13448 bytes of workgroup memory, 64 threads
 
 enable f16;
 enable subgroups;
@@ -58,8 +58,7 @@ const HIDDEN_BITS = 4020342536u;
 const LEAST_BITS = 34086122u;
 
 var<workgroup> tileMemory: array<vec4<u32>, 800>;
-var<workgroup> queryTokens: array<i32, 16>;
-var<workgroup> keyTokens: array<i32, 32>;
+var<workgroup> keyTokens: array<i32, 64>;
 var<workgroup> outgrown: array<atomic<u32>, 1>;
 var<workgroup> spoiled: array<atomic<u32>, 1>;
 var<workgroup> spoiledKeys: array<atomic<u32>, 64>;
@@ -93,6 +92,11 @@ fn valueWord(row: u32, d: u32) -> vec4<u32> {
   return valueOctet(row, d);
 }
 
+fn queryToken(tile: Located, row: u32) -> i32 {
+  let slot = tile.firstSlot + row;
+  return select(ABSENT, i32(slot), slot < tile.endSlot);
+}
+
 fn stageQueries(tile: Located, lane: u32) {
   // a negative scale turns the queries' signs, so that the softmax may take the scale to be positive
   let signs = select(0u, 0x80008000u, shape.scale < 0.0);
@@ -100,7 +104,7 @@ fn stageQueries(tile: Located, lane: u32) {
     let i = lane + n * THREADS;
     if (i < 128u) {
       let row = i / 8u;
-      let token = queryTokens[row];
+      let token = queryToken(tile, row);
       var numbers = vec4<u32>();
       if (token >= 0) { numbers = queryWord(tile.queryRow + u32(token), i % 8u) ^ vec4<u32>(signs); }
       tileMemory[row * 9u + i % 8u] = numbers;
@@ -168,13 +172,6 @@ fn keyToken(tile: Located, slot: u32) -> i32 {
   return select(token, token | FULL, token >= 0 && (entry >> 31u) == 1u);
 }
 
-fn resolveKeys(tile: Located, start: u32, count: u32, lane: u32) {
-  for (var i = lane; i < KEY_TILE; i += THREADS) {
-    keyTokens[i] = ABSENT;
-    if (start + i < count) { keyTokens[i] = keyToken(tile, start + i); }
-  }
-}
-
 fn isFull(token: i32) -> bool { return token >= FULL; }
 
 fn keep(batch: i32, head: i32, query: i32, key: i32, querySlot: i32, keySlot: i32, score: f32) -> bool {
@@ -196,8 +193,13 @@ fn finishPair(tile: Located, query: i32, querySlot: i32, token: i32, keySlot: u3
   return change(batch, head, query, key, querySlot, i32(keySlot), score) * LOG2_E;
 }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, row: u32, first: u32) {
-  let query = queryTokens[row];
+fn keyOrAbsent(tile: Located, slot: u32, count: u32) -> i32 {
+  if (slot < count) { return keyToken(tile, slot); }
+  return ABSENT;
+}
+
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
+  let query = queryToken(tile, row);
   let querySlot = i32(tile.firstSlot - tile.block * shape.queryBlock + row);
   let turn = select(1.0, -1.0, shape.scale < 0.0);
   for (var v = 0u; v < 2u; v++) {
@@ -206,10 +208,10 @@ fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, row: u32
     let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
     let s = turn * bitcast<vec4<f32>>(tileMemory[at]);
     tileMemory[at] = bitcast<vec4<u32>>(vec4<f32>(
-      finishPair(tile, query, querySlot, keyTokens[key], start + key, s.x),
-      finishPair(tile, query, querySlot, keyTokens[key + 1u], start + key + 1u, s.y),
-      finishPair(tile, query, querySlot, keyTokens[key + 2u], start + key + 2u, s.z),
-      finishPair(tile, query, querySlot, keyTokens[key + 3u], start + key + 3u, s.w),
+      finishPair(tile, query, querySlot, keyTokens[tokensAt + key], start + key, s.x),
+      finishPair(tile, query, querySlot, keyTokens[tokensAt + key + 1u], start + key + 1u, s.y),
+      finishPair(tile, query, querySlot, keyTokens[tokensAt + key + 2u], start + key + 2u, s.z),
+      finishPair(tile, query, querySlot, keyTokens[tokensAt + key + 3u], start + key + 3u, s.w),
     ));
   }
 }
@@ -222,9 +224,9 @@ const EXACT = 2u;
 var<private> base = -1e30;
 var<private> sum = 0.0;
 
-fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, plain: bool, row: u32, part: u32, mode: u32) {
+fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, plain: bool, row: u32, part: u32, mode: u32) {
   let at = SCORES_AT + row * 9u + part * 2u;
-  if (!plain) { finishScores(tile, start, count, firstToken, row, part * 2u); }
+  if (!plain) { finishScores(tile, start, count, firstToken, tokensAt, row, part * 2u); }
   let factor = select(1.0, abs(shape.scale) * LOG2_E, plain);
   let s0 = bitcast<vec4<f32>>(tileMemory[at + 0u]);
   let s1 = bitcast<vec4<f32>>(tileMemory[at + 1u]);
@@ -272,8 +274,7 @@ fn spoilRow(start: u32, row: u32, part: u32) {
   }
 }
 
-fn clearSpoiled(start: u32, lane: u32) {
-  if (start > 0u && atomicLoad(&spoiled[0]) != start / KEY_TILE) { return; }
+fn clearSpoiled(lane: u32) {
   for (var i = lane; i < 64u; i += THREADS) { atomicStore(&spoiledKeys[i], 0u); }
 }
 
@@ -314,8 +315,6 @@ fn main(
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
-  resolveQueries(tile, lane);
-  workgroupBarrier();
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 0u, 9u);
@@ -336,25 +335,27 @@ fn main(
   var mode = FIRST;
   loop {
     {
+      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
+      workgroupBarrier();
 
       keyWords0 = vec4<u32>();
       if (0u + (lane + 0u) / 8u < count) {
-        let token = keyToken(tile, 0u + (lane + 0u) / 8u);
+        let token = keyTokens[0u + (lane + 0u) / 8u];
         if (token >= 0) { keyWords0 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
       }
       keyWords1 = vec4<u32>();
       if (0u + (lane + 64u) / 8u < count) {
-        let token = keyToken(tile, 0u + (lane + 64u) / 8u);
+        let token = keyTokens[0u + (lane + 64u) / 8u];
         if (token >= 0) { keyWords1 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 64u) % 8u); }
       }
       keyWords2 = vec4<u32>();
       if (0u + (lane + 128u) / 8u < count) {
-        let token = keyToken(tile, 0u + (lane + 128u) / 8u);
+        let token = keyTokens[0u + (lane + 128u) / 8u];
         if (token >= 0) { keyWords2 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
       }
       keyWords3 = vec4<u32>();
       if (0u + (lane + 192u) / 8u < count) {
-        let token = keyToken(tile, 0u + (lane + 192u) / 8u);
+        let token = keyTokens[0u + (lane + 192u) / 8u];
         if (token >= 0) { keyWords3 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 192u) % 8u); }
       }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
@@ -364,28 +365,30 @@ fn main(
     }
     for (var start = 0u; start < count; start += KEY_TILE) {
       let firstToken = ABSENT;
+      let tokensAt = start % (2u * KEY_TILE);
       let plain = false;
-      if (!plain) { resolveKeys(tile, start, count, lane); }
       workgroupBarrier();
-      clearSpoiled(start, lane);
+      var tokenOfNext = ABSENT;
+      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }
+      if (!plain) { clearSpoiled(lane); }
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 8u < count) {
-        let token = keyToken(tile, start + (lane + 0u) / 8u);
+        let token = keyTokens[tokensAt + (lane + 0u) / 8u];
         if (token >= 0) { valueWords0 = valueWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
       }
       valueWords1 = vec4<u32>();
       if (start + (lane + 64u) / 8u < count) {
-        let token = keyToken(tile, start + (lane + 64u) / 8u);
+        let token = keyTokens[tokensAt + (lane + 64u) / 8u];
         if (token >= 0) { valueWords1 = valueWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 64u) % 8u); }
       }
       valueWords2 = vec4<u32>();
       if (start + (lane + 128u) / 8u < count) {
-        let token = keyToken(tile, start + (lane + 128u) / 8u);
+        let token = keyTokens[tokensAt + (lane + 128u) / 8u];
         if (token >= 0) { valueWords2 = valueWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
       }
       valueWords3 = vec4<u32>();
       if (start + (lane + 192u) / 8u < count) {
-        let token = keyToken(tile, start + (lane + 192u) / 8u);
+        let token = keyTokens[tokensAt + (lane + 192u) / 8u];
         if (token >= 0) { valueWords3 = valueWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 192u) % 8u); }
       }
       {
@@ -401,35 +404,43 @@ fn main(
         subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, s0_0, 9u);
       }
       workgroupBarrier();
-      weigh(tile, start, count, firstToken, plain, row, part, mode);
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
+      if (plain) {
+      tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = valueWords0;
+      tileMemory[288u + ((lane + 64u) / 8u) * 9u + (lane + 64u) % 8u] = valueWords1;
+      tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords2;
+      tileMemory[288u + ((lane + 192u) / 8u) * 9u + (lane + 192u) % 8u] = valueWords3;
+      } else {
       tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = finite((lane + 0u) / 8u, (lane + 0u) % 8u, valueWords0, start);
       tileMemory[288u + ((lane + 64u) / 8u) * 9u + (lane + 64u) % 8u] = finite((lane + 64u) / 8u, (lane + 64u) % 8u, valueWords1, start);
       tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = finite((lane + 128u) / 8u, (lane + 128u) % 8u, valueWords2, start);
       tileMemory[288u + ((lane + 192u) / 8u) * 9u + (lane + 192u) % 8u] = finite((lane + 192u) / 8u, (lane + 192u) % 8u, valueWords3, start);
+      }
+      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
       workgroupBarrier();
 
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 8u < count) {
-        let token = keyToken(tile, start + KEY_TILE + (lane + 0u) / 8u);
+        let token = keyTokens[KEY_TILE - tokensAt + (lane + 0u) / 8u];
         if (token >= 0) { keyWords0 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
       }
       keyWords1 = vec4<u32>();
       if (start + KEY_TILE + (lane + 64u) / 8u < count) {
-        let token = keyToken(tile, start + KEY_TILE + (lane + 64u) / 8u);
+        let token = keyTokens[KEY_TILE - tokensAt + (lane + 64u) / 8u];
         if (token >= 0) { keyWords1 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 64u) % 8u); }
       }
       keyWords2 = vec4<u32>();
       if (start + KEY_TILE + (lane + 128u) / 8u < count) {
-        let token = keyToken(tile, start + KEY_TILE + (lane + 128u) / 8u);
+        let token = keyTokens[KEY_TILE - tokensAt + (lane + 128u) / 8u];
         if (token >= 0) { keyWords2 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
       }
       keyWords3 = vec4<u32>();
       if (start + KEY_TILE + (lane + 192u) / 8u < count) {
-        let token = keyToken(tile, start + KEY_TILE + (lane + 192u) / 8u);
+        let token = keyTokens[KEY_TILE - tokensAt + (lane + 192u) / 8u];
         if (token >= 0) { keyWords3 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 192u) % 8u); }
       }
       if (mode != MAXIMA) {
-        spoilRow(start, row, part);
+        if (!plain) { spoilRow(start, row, part); }
         let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 5u + 0u, 5u);
         let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 9u);
         o0_0 = subgroupMatrixMultiplyAccumulate(p0_0, v0_0, o0_0);
@@ -462,7 +473,7 @@ fn main(
   }
   sum += subgroupShuffleXor(sum, 1u);
   sum += subgroupShuffleXor(sum, 2u);
-  let token = queryTokens[row];
+  let token = queryToken(tile, row);
   let empty = base < LOWEST;
   let inverse = select(1.0 / sum, 0.0, empty);
   if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }

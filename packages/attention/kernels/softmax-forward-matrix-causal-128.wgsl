@@ -1,4 +1,4 @@
-// softmax-forward-matrix: 38920 bytes of workgroup memory, 256 threads
+// softmax-forward-matrix: 38408 bytes of workgroup memory, 256 threads
 
 enable f16;
 enable subgroups;
@@ -58,7 +58,6 @@ const HIDDEN_BITS = 4020342536u;
 const LEAST_BITS = 34086122u;
 
 var<workgroup> tileMemory: array<vec4<u32>, 2240>;
-var<workgroup> queryTokens: array<i32, 128>;
 var<workgroup> outgrown: array<atomic<u32>, 1>;
 var<workgroup> spoiled: array<atomic<u32>, 1>;
 var<workgroup> spoiledKeys: array<atomic<u32>, 128>;
@@ -92,6 +91,11 @@ fn valueWord(row: u32, d: u32) -> vec4<u32> {
   return valueOctet(row, d);
 }
 
+fn queryToken(tile: Located, row: u32) -> i32 {
+  let slot = tile.firstSlot + row;
+  return select(ABSENT, i32(slot), slot < tile.endSlot);
+}
+
 fn stageQueries(tile: Located, lane: u32) {
   // a negative scale turns the queries' signs, so that the softmax may take the scale to be positive
   let signs = select(0u, 0x80008000u, shape.scale < 0.0);
@@ -99,7 +103,7 @@ fn stageQueries(tile: Located, lane: u32) {
     let i = lane + n * THREADS;
     if (i < 2048u) {
       let row = i / 16u;
-      let token = queryTokens[row];
+      let token = queryToken(tile, row);
       var numbers = vec4<u32>();
       if (token >= 0) { numbers = queryWord(tile.queryRow + u32(token), i % 16u) ^ vec4<u32>(signs); }
       tileMemory[row * 17u + i % 16u] = numbers;
@@ -159,8 +163,8 @@ fn keyCount(tile: Located) -> u32 {
 
 fn keyToken(tile: Located, slot: u32) -> i32 { return i32(slot); }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, row: u32, first: u32) {
-  let last = queryTokens[row] + shape.causalOffset - (firstToken & TOKEN_BITS);
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
+  let last = queryToken(tile, row) + shape.causalOffset - (firstToken & TOKEN_BITS);
   for (var v = 0u; v < 4u; v++) {
     let at = SCORES_AT + row * 9u + first + v;
     let key = 4u * (first + v);
@@ -178,9 +182,9 @@ const EXACT = 2u;
 var<private> base = -1e30;
 var<private> sum = 0.0;
 
-fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, plain: bool, row: u32, part: u32, mode: u32) {
+fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, plain: bool, row: u32, part: u32, mode: u32) {
   let at = SCORES_AT + row * 9u + part * 4u;
-  if (!plain) { finishScores(tile, start, count, firstToken, row, part * 4u); }
+  if (!plain) { finishScores(tile, start, count, firstToken, tokensAt, row, part * 4u); }
   let factor = abs(shape.scale) * LOG2_E;
   let s0 = bitcast<vec4<f32>>(tileMemory[at + 0u]);
   let s1 = bitcast<vec4<f32>>(tileMemory[at + 1u]);
@@ -232,8 +236,7 @@ fn spoilRow(start: u32, row: u32, part: u32) {
   }
 }
 
-fn clearSpoiled(start: u32, lane: u32) {
-  if (start > 0u && atomicLoad(&spoiled[0]) != start / KEY_TILE) { return; }
+fn clearSpoiled(lane: u32) {
   for (var i = lane; i < 128u; i += THREADS) { atomicStore(&spoiledKeys[i], 0u); }
 }
 
@@ -275,8 +278,6 @@ fn main(
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
   let firstQuery = i32(tile.firstSlot);
-  resolveQueries(tile, lane);
-  workgroupBarrier();
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 0u, 17u);
@@ -311,6 +312,7 @@ fn main(
   var mode = FIRST;
   loop {
     {
+
       let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if (0u + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
@@ -321,9 +323,11 @@ fn main(
     }
     for (var start = 0u; start < count; start += KEY_TILE) {
       let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let tokensAt = start % (2u * KEY_TILE);
       let plain = start + KEY_TILE <= count && (firstToken & TOKEN_BITS) + i32(KEY_TILE) <= firstQuery + shape.causalOffset + 1;
       workgroupBarrier();
-      clearSpoiled(start, lane);
+
+      if (!plain) { clearSpoiled(lane); }
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 16u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
       valueWords1 = vec4<u32>();
@@ -359,9 +363,15 @@ fn main(
         subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, s1_0, 9u);
       }
       workgroupBarrier();
-      weigh(tile, start, count, firstToken, plain, row, part, mode);
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
+      if (plain) {
+      tileMemory[544u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = valueWords0;
+      tileMemory[544u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = valueWords1;
+      } else {
       tileMemory[544u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = finite((lane + 0u) / 16u, (lane + 0u) % 16u, valueWords0, start);
       tileMemory[544u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = finite((lane + 256u) / 16u, (lane + 256u) % 16u, valueWords1, start);
+      }
+
       workgroupBarrier();
       let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
@@ -369,7 +379,7 @@ fn main(
       keyWords1 = vec4<u32>();
       if (start + KEY_TILE + (lane + 256u) / 16u < count) { keyWords1 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
       if (mode != MAXIMA) {
-        spoilRow(start, row, part);
+        if (!plain) { spoilRow(start, row, part); }
         let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 0u, 9u);
         let p1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 0u, 9u);
         let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 17u);
@@ -423,7 +433,7 @@ fn main(
     mode++;
   }
   sum += subgroupShuffleXor(sum, 1u);
-  let token = queryTokens[row];
+  let token = queryToken(tile, row);
   let empty = base < LOWEST;
   let inverse = select(1.0 / sum, 0.0, empty);
   if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }

@@ -1,4 +1,4 @@
-// softmax-forward-matrix: 36356 bytes of workgroup memory, 256 threads
+// softmax-forward-matrix: 35844 bytes of workgroup memory, 256 threads
 
 enable f16;
 enable subgroups;
@@ -58,7 +58,6 @@ const HIDDEN_BITS = 4020342536u;
 const LEAST_BITS = 34086122u;
 
 var<workgroup> tileMemory: array<vec4<u32>, 2240>;
-var<workgroup> queryTokens: array<i32, 128>;
 var<workgroup> outgrown: array<atomic<u32>, 1>;
 
 const LOG2_E = 1.4426950408889634;
@@ -89,6 +88,11 @@ fn valueWord(row: u32, d: u32) -> vec4<u32> {
   return valueOctet(row, d);
 }
 
+fn queryToken(tile: Located, row: u32) -> i32 {
+  let slot = tile.firstSlot + row;
+  return select(ABSENT, i32(slot), slot < tile.endSlot);
+}
+
 fn stageQueries(tile: Located, lane: u32) {
   // a negative scale turns the queries' signs, so that the softmax may take the scale to be positive
   let signs = select(0u, 0x80008000u, shape.scale < 0.0);
@@ -96,7 +100,7 @@ fn stageQueries(tile: Located, lane: u32) {
     let i = lane + n * THREADS;
     if (i < 2048u) {
       let row = i / 16u;
-      let token = queryTokens[row];
+      let token = queryToken(tile, row);
       var numbers = vec4<u32>();
       if (token >= 0) { numbers = queryWord(tile.queryRow + u32(token), i % 16u) ^ vec4<u32>(signs); }
       tileMemory[row * 17u + i % 16u] = numbers;
@@ -153,7 +157,7 @@ fn keyCount(tile: Located) -> u32 { return shape.keyTokens; }
 
 fn keyToken(tile: Located, slot: u32) -> i32 { return i32(slot); }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
   for (var v = 0u; v < 4u; v++) {
     let at = SCORES_AT + row * 9u + first + v;
     let key = 4u * (first + v);
@@ -170,9 +174,9 @@ const EXACT = 2u;
 var<private> base = -1e30;
 var<private> sum = 0.0;
 
-fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, plain: bool, row: u32, part: u32, mode: u32) {
+fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, plain: bool, row: u32, part: u32, mode: u32) {
   let at = SCORES_AT + row * 9u + part * 4u;
-  if (!plain) { finishScores(tile, start, count, firstToken, row, part * 4u); }
+  if (!plain) { finishScores(tile, start, count, firstToken, tokensAt, row, part * 4u); }
   let factor = abs(shape.scale) * LOG2_E;
   let s0 = bitcast<vec4<f32>>(tileMemory[at + 0u]);
   let s1 = bitcast<vec4<f32>>(tileMemory[at + 1u]);
@@ -236,8 +240,6 @@ fn main(
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
-  resolveQueries(tile, lane);
-  workgroupBarrier();
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 17u + 0u, 17u);
@@ -272,6 +274,7 @@ fn main(
   var mode = FIRST;
   loop {
     {
+
       let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if (0u + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
@@ -282,8 +285,11 @@ fn main(
     }
     for (var start = 0u; start < count; start += KEY_TILE) {
       let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let tokensAt = start % (2u * KEY_TILE);
       let plain = start + KEY_TILE <= count;
       workgroupBarrier();
+
+
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 16u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
       valueWords1 = vec4<u32>();
@@ -319,9 +325,10 @@ fn main(
         subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, s1_0, 9u);
       }
       workgroupBarrier();
-      weigh(tile, start, count, firstToken, plain, row, part, mode);
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
       tileMemory[544u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = valueWords0;
       tileMemory[544u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = valueWords1;
+
       workgroupBarrier();
       let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
@@ -329,6 +336,7 @@ fn main(
       keyWords1 = vec4<u32>();
       if (start + KEY_TILE + (lane + 256u) / 16u < count) { keyWords1 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
       if (mode != MAXIMA) {
+
         let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 0u, 9u);
         let p1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 0u, 9u);
         let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 17u);
@@ -382,7 +390,7 @@ fn main(
     mode++;
   }
   sum += subgroupShuffleXor(sum, 1u);
-  let token = queryTokens[row];
+  let token = queryToken(tile, row);
   let empty = base < LOWEST;
   let inverse = select(1.0 / sum, 0.0, empty);
   if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }

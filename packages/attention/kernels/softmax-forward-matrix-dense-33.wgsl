@@ -1,4 +1,4 @@
-// softmax-forward-matrix: 46084 bytes of workgroup memory, 512 threads
+// softmax-forward-matrix: 45060 bytes of workgroup memory, 512 threads
 
 enable f16;
 enable subgroups;
@@ -58,7 +58,6 @@ const HIDDEN_BITS = 4020342536u;
 const LEAST_BITS = 34086122u;
 
 var<workgroup> tileMemory: array<vec4<u32>, 2816>;
-var<workgroup> queryTokens: array<i32, 256>;
 var<workgroup> outgrown: array<atomic<u32>, 1>;
 
 const LOG2_E = 1.4426950408889634;
@@ -149,6 +148,11 @@ fn valueWord(row: u32, d: u32) -> vec4<u32> {
   return vec4<u32>();
 }
 
+fn queryToken(tile: Located, row: u32) -> i32 {
+  let slot = tile.firstSlot + row;
+  return select(ABSENT, i32(slot), slot < tile.endSlot);
+}
+
 fn stageQueries(tile: Located, lane: u32) {
   // a negative scale turns the queries' signs, so that the softmax may take the scale to be positive
   let signs = select(0u, 0x80008000u, shape.scale < 0.0);
@@ -156,7 +160,7 @@ fn stageQueries(tile: Located, lane: u32) {
     let i = lane + n * THREADS;
     if (i < 1536u) {
       let row = i / 6u;
-      let token = queryTokens[row];
+      let token = queryToken(tile, row);
       var numbers = vec4<u32>();
       if (token >= 0) { numbers = queryWord(tile.queryRow + u32(token), i % 6u) ^ vec4<u32>(signs); }
       tileMemory[row * 7u + i % 6u] = numbers;
@@ -214,7 +218,7 @@ fn keyCount(tile: Located) -> u32 { return shape.keyTokens; }
 
 fn keyToken(tile: Located, slot: u32) -> i32 { return i32(slot); }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
   for (var v = 0u; v < 4u; v++) {
     let at = SCORES_AT + row * 9u + first + v;
     let key = 4u * (first + v);
@@ -231,9 +235,9 @@ const EXACT = 2u;
 var<private> base = -1e30;
 var<private> sum = 0.0;
 
-fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, plain: bool, row: u32, part: u32, mode: u32) {
+fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, plain: bool, row: u32, part: u32, mode: u32) {
   let at = SCORES_AT + row * 9u + part * 4u;
-  if (!plain) { finishScores(tile, start, count, firstToken, row, part * 4u); }
+  if (!plain) { finishScores(tile, start, count, firstToken, tokensAt, row, part * 4u); }
   let factor = abs(shape.scale) * LOG2_E;
   let s0 = bitcast<vec4<f32>>(tileMemory[at + 0u]);
   let s1 = bitcast<vec4<f32>>(tileMemory[at + 1u]);
@@ -297,8 +301,6 @@ fn main(
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
-  resolveQueries(tile, lane);
-  workgroupBarrier();
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 7u + 0u, 7u);
@@ -317,6 +319,7 @@ fn main(
   var mode = FIRST;
   loop {
     {
+
       let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if ((lane + 0u) < 192u && 0u + (lane + 0u) / 6u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 6u, (lane + 0u) % 6u); }
@@ -324,8 +327,11 @@ fn main(
     }
     for (var start = 0u; start < count; start += KEY_TILE) {
       let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let tokensAt = start % (2u * KEY_TILE);
       let plain = start + KEY_TILE <= count;
       workgroupBarrier();
+
+
       valueWords0 = vec4<u32>();
       if ((lane + 0u) < 256u && start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       {
@@ -344,13 +350,15 @@ fn main(
         subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, s1_0, 9u);
       }
       workgroupBarrier();
-      weigh(tile, start, count, firstToken, plain, row, part, mode);
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
       if ((lane + 0u) < 256u) { tileMemory[224u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = valueWords0; }
+
       workgroupBarrier();
       let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if ((lane + 0u) < 192u && start + KEY_TILE + (lane + 0u) / 6u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 6u, (lane + 0u) % 6u); }
       if (mode != MAXIMA) {
+
         let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 0u, 9u);
         let p1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 0u, 9u);
         let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 9u);
@@ -387,7 +395,7 @@ fn main(
     mode++;
   }
   sum += subgroupShuffleXor(sum, 1u);
-  let token = queryTokens[row];
+  let token = queryToken(tile, row);
   let empty = base < LOWEST;
   let inverse = select(1.0 / sum, 0.0, empty);
   if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }

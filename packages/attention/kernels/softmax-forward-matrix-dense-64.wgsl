@@ -1,4 +1,4 @@
-// softmax-forward-matrix: 47108 bytes of workgroup memory, 512 threads
+// softmax-forward-matrix: 46084 bytes of workgroup memory, 512 threads
 
 enable f16;
 enable subgroups;
@@ -58,7 +58,6 @@ const HIDDEN_BITS = 4020342536u;
 const LEAST_BITS = 34086122u;
 
 var<workgroup> tileMemory: array<vec4<u32>, 2880>;
-var<workgroup> queryTokens: array<i32, 256>;
 var<workgroup> outgrown: array<atomic<u32>, 1>;
 
 const LOG2_E = 1.4426950408889634;
@@ -89,6 +88,11 @@ fn valueWord(row: u32, d: u32) -> vec4<u32> {
   return valueOctet(row, d);
 }
 
+fn queryToken(tile: Located, row: u32) -> i32 {
+  let slot = tile.firstSlot + row;
+  return select(ABSENT, i32(slot), slot < tile.endSlot);
+}
+
 fn stageQueries(tile: Located, lane: u32) {
   // a negative scale turns the queries' signs, so that the softmax may take the scale to be positive
   let signs = select(0u, 0x80008000u, shape.scale < 0.0);
@@ -96,7 +100,7 @@ fn stageQueries(tile: Located, lane: u32) {
     let i = lane + n * THREADS;
     if (i < 2048u) {
       let row = i / 8u;
-      let token = queryTokens[row];
+      let token = queryToken(tile, row);
       var numbers = vec4<u32>();
       if (token >= 0) { numbers = queryWord(tile.queryRow + u32(token), i % 8u) ^ vec4<u32>(signs); }
       tileMemory[row * 9u + i % 8u] = numbers;
@@ -153,7 +157,7 @@ fn keyCount(tile: Located) -> u32 { return shape.keyTokens; }
 
 fn keyToken(tile: Located, slot: u32) -> i32 { return i32(slot); }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
   for (var v = 0u; v < 4u; v++) {
     let at = SCORES_AT + row * 9u + first + v;
     let key = 4u * (first + v);
@@ -170,9 +174,9 @@ const EXACT = 2u;
 var<private> base = -1e30;
 var<private> sum = 0.0;
 
-fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, plain: bool, row: u32, part: u32, mode: u32) {
+fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, plain: bool, row: u32, part: u32, mode: u32) {
   let at = SCORES_AT + row * 9u + part * 4u;
-  if (!plain) { finishScores(tile, start, count, firstToken, row, part * 4u); }
+  if (!plain) { finishScores(tile, start, count, firstToken, tokensAt, row, part * 4u); }
   let factor = abs(shape.scale) * LOG2_E;
   let s0 = bitcast<vec4<f32>>(tileMemory[at + 0u]);
   let s1 = bitcast<vec4<f32>>(tileMemory[at + 1u]);
@@ -236,8 +240,6 @@ fn main(
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
-  resolveQueries(tile, lane);
-  workgroupBarrier();
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 0u, 9u);
@@ -258,6 +260,7 @@ fn main(
   var mode = FIRST;
   loop {
     {
+
       let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if ((lane + 0u) < 256u && 0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
@@ -265,8 +268,11 @@ fn main(
     }
     for (var start = 0u; start < count; start += KEY_TILE) {
       let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let tokensAt = start % (2u * KEY_TILE);
       let plain = start + KEY_TILE <= count;
       workgroupBarrier();
+
+
       valueWords0 = vec4<u32>();
       if ((lane + 0u) < 256u && start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       {
@@ -288,13 +294,15 @@ fn main(
         subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, s1_0, 9u);
       }
       workgroupBarrier();
-      weigh(tile, start, count, firstToken, plain, row, part, mode);
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
       if ((lane + 0u) < 256u) { tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = valueWords0; }
+
       workgroupBarrier();
       let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if ((lane + 0u) < 256u && start + KEY_TILE + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       if (mode != MAXIMA) {
+
         let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 0u, 9u);
         let p1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 0u, 9u);
         let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 9u);
@@ -331,7 +339,7 @@ fn main(
     mode++;
   }
   sum += subgroupShuffleXor(sum, 1u);
-  let token = queryTokens[row];
+  let token = queryToken(tile, row);
   let empty = base < LOWEST;
   let inverse = select(1.0 / sum, 0.0, empty);
   if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }

@@ -24,14 +24,9 @@ export function declareWords(shape: MatrixShape, name: 'key' | 'value'): string 
 
 /**
  * Reads the thread's words of the tile that starts at `start`, into registers, so that work goes on meanwhile.
- * @param firstToken of a tile whose keys are neighbours
+ * @param at the first token of a tile whose keys are neighbours; else where the tile's tokens begin in `keyTokens`
  */
-export function fetchWords(
-  shape: MatrixShape,
-  name: 'key' | 'value',
-  start: string,
-  firstToken: string,
-): string {
+export function fetchWords(shape: MatrixShape, name: 'key' | 'value', start: string, at: string): string {
   const { words, total, count } = carried(shape, name);
   return each(count, (n) => {
     const i = `(lane + ${n * shape.threads}u)`;
@@ -41,23 +36,24 @@ export function fetchWords(
     return `      ${target} = vec4<u32>();
       ${
         shape.contiguous
-          ? `if (${inside}) { ${target} = ${name}Word(tile.keyRow + u32(${firstToken} & TOKEN_BITS) + ${row}, ${i} % ${words}u); }`
+          ? `if (${inside}) { ${target} = ${name}Word(tile.keyRow + u32(${at} & TOKEN_BITS) + ${row}, ${i} % ${words}u); }`
           : `if (${inside}) {
-        let token = keyToken(tile, ${start} + ${row});
+        let token = keyTokens[${at} + ${row}];
         if (token >= 0) { ${target} = ${name}Word(tile.keyRow + u32(token & TOKEN_BITS), ${i} % ${words}u); }
       }`
       }`;
   });
 }
 
-/** Puts the words that fetchWords read into the tile's memory. */
-export function storeWords(shape: MatrixShape, name: 'key' | 'value'): string {
+/** Puts the words that fetchWords read into the tile's memory; `finite`: as spoiledStages wants values that some rows do not see. */
+export function storeWords(shape: MatrixShape, name: 'key' | 'value', how?: 'finite'): string {
   const { words, stride, at, total, count } = carried(shape, name);
-  const noted = name === 'value' && shape.hiding !== 'nothing';
   return each(count, (n) => {
     const i = `(lane + ${n * shape.threads}u)`;
     const put = `tileMemory[${at}u + (${i} / ${words}u) * ${stride}u + ${i} % ${words}u] = ${
-      noted ? `finite(${i} / ${words}u, ${i} % ${words}u, ${name}Words${n}, start)` : `${name}Words${n}`
+      how === 'finite'
+        ? `finite(${i} / ${words}u, ${i} % ${words}u, ${name}Words${n}, start)`
+        : `${name}Words${n}`
     };`;
     return total % shape.threads === 0 ? `      ${put}` : `      if (${i} < ${total}u) { ${put} }`;
   });
@@ -74,13 +70,20 @@ ${padded === words ? `  return ${name}Octet(row, d);` : `  if (d < ${words}u) { 
 }
 
 /** `stageQueries`, and the words of rows that it and the registers read. */
-export function loadStages({ headDim, valueDim }: ForwardOptions, shape: MatrixShape): string[] {
+export function loadStages({ headDim, valueDim, queryOrder }: ForwardOptions, shape: MatrixShape): string[] {
   const words = 2 * shape.headFragments;
   const total = shape.queryTile * words;
   return [
     readWord('query', headDim, words),
     readWord('key', headDim, words),
     readWord('value', valueDim, 2 * shape.valueFragments * shape.columns),
+    queryOrder
+      ? 'fn queryToken(tile: Located, row: u32) -> i32 { return queryTokens[row]; }'
+      : wgsl`
+fn queryToken(tile: Located, row: u32) -> i32 {
+  let slot = tile.firstSlot + row;
+  return select(ABSENT, i32(slot), slot < tile.endSlot);
+}`,
     wgsl`
 fn stageQueries(tile: Located, lane: u32) {
   // a negative scale turns the queries' signs, so that the softmax may take the scale to be positive
@@ -89,7 +92,7 @@ fn stageQueries(tile: Located, lane: u32) {
     let i = lane + n * THREADS;
     if (i < ${total}u) {
       let row = i / ${words}u;
-      let token = queryTokens[row];
+      let token = queryToken(tile, row);
       var numbers = vec4<u32>();
       if (token >= 0) { numbers = queryWord(tile.queryRow + u32(token), i % ${words}u) ^ vec4<u32>(signs); }
       tileMemory[row * ${shape.keyStride}u + i % ${words}u] = numbers;

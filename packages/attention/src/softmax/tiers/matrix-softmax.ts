@@ -22,9 +22,9 @@ const EXACT = 2u;
 var<private> base = -1e30;
 var<private> sum = 0.0;
 
-fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, plain: bool, row: u32, part: u32, mode: u32) {
+fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, plain: bool, row: u32, part: u32, mode: u32) {
   let at = SCORES_AT + row * ${scoreStride}u + part * ${vectors}u;
-  if (!plain) { finishScores(tile, start, count, firstToken, row, part * ${vectors}u); }
+  if (!plain) { finishScores(tile, start, count, firstToken, tokensAt, row, part * ${vectors}u); }
   let factor = ${shape.hiding === 'expressions' ? 'select(1.0, abs(shape.scale) * LOG2_E, plain)' : 'abs(shape.scale) * LOG2_E'};
 ${each(vectors, (v) => `  let s${v} = bitcast<vec4<f32>>(tileMemory[at + ${v}u]);`)}
   if (mode == MAXIMA || (mode == FIRST && subgroupAny(base < LOWEST))) {
@@ -62,32 +62,32 @@ function maximum(names: readonly string[]): string {
 
 /** Hides in memory what the row does not see of a tile that is not plain; expressions leave the scores scaled. */
 function finishScores(shape: MatrixShape): string {
-  const { lanesPerRow, keyTile, scoreStride, contiguous, hiding } = shape;
+  const { lanesPerRow, keyTile, scoreStride, complete, hiding } = shape;
   const body = {
-    nothing: contiguous
+    nothing: complete
       ? 'select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at], keys < vec4<u32>(count - start))'
       : `select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at],
-      vec4<i32>(keyTokens[key], keyTokens[key + 1u], keyTokens[key + 2u], keyTokens[key + 3u]) != vec4<i32>(ABSENT))`,
+      vec4<i32>(keyTokens[tokensAt + key], keyTokens[tokensAt + key + 1u], keyTokens[tokensAt + key + 2u], keyTokens[tokensAt + key + 3u]) != vec4<i32>(ABSENT))`,
     causal: `select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at],
       (keys < vec4<u32>(count - start)) & (vec4<i32>(keys) <= vec4<i32>(last)))`,
     expressions: `bitcast<vec4<u32>>(vec4<f32>(
-      finishPair(tile, query, querySlot, keyTokens[key], start + key, s.x),
-      finishPair(tile, query, querySlot, keyTokens[key + 1u], start + key + 1u, s.y),
-      finishPair(tile, query, querySlot, keyTokens[key + 2u], start + key + 2u, s.z),
-      finishPair(tile, query, querySlot, keyTokens[key + 3u], start + key + 3u, s.w),
+      finishPair(tile, query, querySlot, keyTokens[tokensAt + key], start + key, s.x),
+      finishPair(tile, query, querySlot, keyTokens[tokensAt + key + 1u], start + key + 1u, s.y),
+      finishPair(tile, query, querySlot, keyTokens[tokensAt + key + 2u], start + key + 2u, s.z),
+      finishPair(tile, query, querySlot, keyTokens[tokensAt + key + 3u], start + key + 3u, s.w),
     ))`,
   }[hiding];
   const before = {
     nothing: '',
-    causal: '  let last = queryTokens[row] + shape.causalOffset - (firstToken & TOKEN_BITS);\n',
+    causal: '  let last = queryToken(tile, row) + shape.causalOffset - (firstToken & TOKEN_BITS);\n',
     // products lose the sign that stageQueries gave them
-    expressions: `  let query = queryTokens[row];
+    expressions: `  let query = queryToken(tile, row);
   let querySlot = i32(tile.firstSlot - tile.block * shape.queryBlock + row);
   let turn = select(1.0, -1.0, shape.scale < 0.0);
 `,
   }[hiding];
   return wgsl`
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
 ${before}  for (var v = 0u; v < ${keyTile / 4 / lanesPerRow}u; v++) {
     let at = SCORES_AT + row * ${scoreStride}u + first + v;
     let key = 4u * (first + v);
@@ -99,14 +99,14 @@ ${hiding === 'expressions' ? '    let s = turn * bitcast<vec4<f32>>(tileMemory[a
 
 /** Whether a tile needs no finishing: all keys are there, and every pair is kept as it is. The same for all its rows. */
 export function plainTile(
-  { contiguous, hiding }: MatrixShape,
+  { contiguous, complete, hiding }: MatrixShape,
   { change, honourFullBlocks }: { change: string | undefined; honourFullBlocks: boolean },
 ): string {
-  if (!contiguous) return 'false';
+  if (!complete) return 'false';
   const whole = 'start + KEY_TILE <= count';
+  if (hiding === 'nothing') return whole;
+  if (!contiguous) return 'false';
   switch (hiding) {
-    case 'nothing':
-      return whole;
     case 'causal':
       return `${whole} && (firstToken & TOKEN_BITS) + i32(KEY_TILE) <= firstQuery + shape.causalOffset + 1`;
     case 'expressions':

@@ -5,7 +5,7 @@ import type { MatrixShape } from './matrix-tile.ts';
 /**
  * Values that are NaN or infinite, where some rows do not see them: 0 times them is NaN in a matrix product. Such halves are
  * multiplied as zeros; which channels of which keys they are is noted (`finite`), and rows that give such a key a weight note
- * the channels (`spoilRow`), which are then NaN (`spoiledNumbers`).
+ * the channels (`spoilRow`), which are then NaN (`spoiledNumbers`). Tiles that every row sees whole need none of this.
  */
 export function spoiledStages({ valueDim }: ForwardOptions, shape: MatrixShape): string[] {
   if (shape.hiding === 'nothing')
@@ -37,8 +37,7 @@ fn spoilRow(start: u32, row: u32, part: u32) {
   }
 }
 
-fn clearSpoiled(start: u32, lane: u32) {
-  if (start > 0u && atomicLoad(&spoiled[0]) != start / KEY_TILE) { return; }
+fn clearSpoiled(lane: u32) {
   for (var i = lane; i < ${keyTile * masks}u; i += THREADS) { atomicStore(&spoiledKeys[i], 0u); }
 }
 

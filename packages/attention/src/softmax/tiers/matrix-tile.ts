@@ -42,8 +42,12 @@ export interface MatrixShape extends MatrixTile {
   valuesAt: number;
   scoresAt: number;
   weightsAt: number;
-  /** Whether the keys of a tile are neighbours in token order and all there, except beyond the last: no lookup per key. */
+  /** Whether the keys of a tile are neighbours in token order: no lookup per key. */
   contiguous: boolean;
+  /** Whether tokens of keys are looked up, a tile ahead: to load their rows, or for expressions. */
+  looksUp: boolean;
+  /** Whether all keys of a tile are there, except beyond the last. */
+  complete: boolean;
   hiding: Hiding;
   memory: Readonly<Record<string, WorkgroupArray>>;
 }
@@ -51,7 +55,7 @@ export interface MatrixShape extends MatrixTile {
 /** What a shape depends on besides its tile. */
 export type MatrixCall = Pick<
   ForwardOptions,
-  'headDim' | 'valueDim' | 'keys' | 'keyOrder' | 'keep' | 'change' | 'maskIsCausal'
+  'headDim' | 'valueDim' | 'keys' | 'queryOrder' | 'keyOrder' | 'keep' | 'change' | 'maskIsCausal'
 >;
 
 export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: KeySlots): MatrixShape {
@@ -77,13 +81,15 @@ export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: Key
     inPlace ? afterScores : afterScores + queryTile * weightStride,
     queryTile * keyStride, // queries pass through the same memory before the first keys
   );
-  const contiguous = isContiguous(options, keyTile, keySlots);
+  const complete = isComplete(options, keySlots);
+  const contiguous = complete && (options.keys !== 'blocks' || keySlots.block % keyTile === 0);
   const hiding =
     options.keep === undefined && options.change === undefined
       ? 'nothing'
       : options.maskIsCausal && options.change === undefined && contiguous
         ? 'causal'
         : 'expressions';
+  const looksUp = hiding === 'expressions' || !contiguous;
   const masks = Math.ceil(valueDim / 32);
   return {
     ...tile,
@@ -103,11 +109,13 @@ export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: Key
     scoresAt,
     weightsAt: inPlace ? scoresAt : afterScores,
     contiguous,
+    looksUp,
+    complete,
     hiding,
     memory: {
       tileMemory: { type: 'vec4<u32>', length: words },
-      queryTokens: { type: 'i32', length: queryTile },
-      ...((hiding === 'expressions' || !contiguous) && { keyTokens: { type: 'i32', length: keyTile } }),
+      ...(options.queryOrder && { queryTokens: { type: 'i32', length: queryTile } }),
+      ...(looksUp && { keyTokens: { type: 'i32', length: 2 * keyTile } }), // of this tile and the next
       outgrown: { type: 'atomic<u32>', length: 1 },
       ...(hiding !== 'nothing' && {
         spoiled: { type: 'atomic<u32>', length: 1 },
@@ -124,25 +132,25 @@ export interface KeySlots {
   block: number;
 }
 
-function isContiguous(options: MatrixCall, keyTile: number, { slots, block }: KeySlots): boolean {
+function isComplete(options: MatrixCall, { slots, block }: KeySlots): boolean {
   if (options.keyOrder) return false;
   switch (options.keys) {
     case 'all':
     case 'ranges':
       return true;
     case 'blocks':
-      return block % keyTile === 0 && slots % block === 0;
+      return slots % block === 0;
     default:
       return false;
   }
 }
 
-/** In the order of preference among those that fit. */
-const tiles: readonly MatrixTile[] = [
+/** In the order of preference among those that fit; two fragments a subgroup need fewer loads, one fewer registers. */
+const tiles: readonly (MatrixTile & { mostChannels?: number })[] = [
   { fragments: 2, rows: 8, columns: 2, keyTile: 32 },
   { fragments: 2, rows: 4, columns: 2, keyTile: 32 },
   { fragments: 1, rows: 8, columns: 1, keyTile: 32 },
-  { fragments: 2, rows: 2, columns: 2, keyTile: 32 },
+  { fragments: 2, rows: 2, columns: 2, keyTile: 32, mostChannels: 64 },
   { fragments: 1, rows: 4, columns: 2, keyTile: 32 },
   { fragments: 1, rows: 4, columns: 1, keyTile: 16 },
   { fragments: 1, rows: 2, columns: 2, keyTile: 32 },
@@ -170,8 +178,12 @@ export function chooseMatrixTile(
 ): MatrixShape | undefined {
   if (options.storage !== 'f16') return undefined;
   const smallest = Math.min(...tiles.map(({ fragments, rows }) => fragments * rows * FRAGMENT));
+  const channels = Math.max(options.headDim, options.valueDim);
   return tiles
-    .map((tile) => matrixShape(tile, options, keySlots))
+    .filter(({ mostChannels = channels }) => channels <= mostChannels)
+    .map(({ fragments, rows, columns, keyTile }) =>
+      matrixShape({ fragments, rows, columns, keyTile }, options, keySlots),
+    )
     .find(
       (shape) =>
         (shape.queryTile === smallest || queryBlock > shape.queryTile / 2) &&

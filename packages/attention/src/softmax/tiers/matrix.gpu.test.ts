@@ -32,6 +32,7 @@ const call = {
   headDim: 64,
   valueDim: 64,
   keys: 'all',
+  queryOrder: false,
   keyOrder: false,
   keep: undefined,
   change: undefined,

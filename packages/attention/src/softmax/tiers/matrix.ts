@@ -8,7 +8,7 @@ import { plainTile, weighStages } from './matrix-softmax.ts';
 import { spoiledStages } from './matrix-spoiled.ts';
 import { FRAGMENT, type MatrixShape } from './matrix-tile.ts';
 import { pairStages } from './pairs.ts';
-import { resolveKeys, rowStages } from './rows.ts';
+import { rowStages } from './rows.ts';
 import { each } from './text.ts';
 
 const left = 'subgroup_matrix_left<f16, 16, 16>';
@@ -86,6 +86,12 @@ ${each(here, (c) => each(fragments, (r) => `  ${store(scoresAt(r, c, shape), `o$
   });
 };
 
+const keyOrAbsent = wgsl`
+fn keyOrAbsent(tile: Located, slot: u32, count: u32) -> i32 {
+  if (slot < count) { return keyToken(tile, slot); }
+  return ABSENT;
+}`;
+
 /** Text of the tile's first token, for tiles of neighbours. */
 const tokenAt = (start: string) => `keyToken(tile, min(${start}, max(count, 1u) - 1u))`;
 
@@ -94,8 +100,8 @@ const tokenAt = (start: string) => `keyToken(tile, min(${start}, max(count, 1u) 
  * rows). Fragments are opaque, so scores pass through workgroup memory once a tile, where lanes weigh whole rows.
  */
 export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kernel {
-  const { contiguous, hiding } = shape;
-  const looksUp = hiding === 'expressions' || !contiguous;
+  const { contiguous, looksUp, hiding } = shape;
+  const masked = hiding !== 'nothing';
   return assemble({
     name: 'softmax-forward-matrix',
     enables: ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'],
@@ -128,8 +134,8 @@ export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kern
         stopEarly: options.stopEarly,
         outside: options.outside,
       }),
-      ...(looksUp ? [resolveKeys] : []),
       ...(hiding === 'expressions' ? [...options.tableStages, ...pairStages(options)] : []),
+      ...(looksUp ? [keyOrAbsent] : []),
       ...weighStages(shape),
       ...spoiledStages(options, shape),
       ...epilogueStages(options),
@@ -147,9 +153,7 @@ export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kern
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
-${hiding === 'causal' ? `  let firstQuery = ${options.queryOrder ? '-2147483647 / 2' : 'i32(tile.firstSlot)'};\n` : ''}  resolveQueries(tile, lane);
-  workgroupBarrier();
-  stageQueries(tile, lane);
+${hiding === 'causal' ? `  let firstQuery = ${options.queryOrder ? '-2147483647 / 2' : 'i32(tile.firstSlot)'};\n` : ''}${options.queryOrder ? '  resolveQueries(tile, lane);\n  workgroupBarrier();\n' : ''}  stageQueries(tile, lane);
   workgroupBarrier();
 ${each(shape.fragments, (r) => each(shape.headFragments, (k) => `  let q${r}_${k} = ${load(left, 'row_major', `(firstRow + ${r * FRAGMENT}u) * ${shape.keyStride}u + ${2 * k}u`, shape.keyStride)};`))}
   workgroupBarrier();
@@ -159,26 +163,32 @@ ${declareWords(shape, 'value')}
   var mode = FIRST;
   loop {
     {
+${looksUp ? `      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }\n      workgroupBarrier();` : ''}
 ${contiguous ? `      let firstToken = ${tokenAt('0u')};` : ''}
-${fetchWords(shape, 'key', '0u', 'firstToken')}
+${fetchWords(shape, 'key', '0u', contiguous ? 'firstToken' : '0u')}
 ${storeWords(shape, 'key')}
     }
     for (var start = 0u; start < count; start += KEY_TILE) {
       let firstToken = ${contiguous ? tokenAt('start') : 'ABSENT'};
+      let tokensAt = start % (2u * KEY_TILE);
       let plain = ${plainTile(shape, options)};
-${looksUp ? '      if (!plain) { resolveKeys(tile, start, count, lane); }\n' : ''}      workgroupBarrier();
-${hiding === 'nothing' ? '' : '      clearSpoiled(start, lane);\n'}${fetchWords(shape, 'value', 'start', 'firstToken')}
+      workgroupBarrier();
+${looksUp ? '      var tokenOfNext = ABSENT;\n      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }' : ''}
+${masked ? '      if (!plain) { clearSpoiled(lane); }' : ''}
+${fetchWords(shape, 'value', 'start', contiguous ? 'firstToken' : 'tokensAt')}
       {
 ${scores(shape)}
       }
       workgroupBarrier();
-      weigh(tile, start, count, firstToken, plain, row, part, mode);
-${storeWords(shape, 'value')}
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
+${masked ? `      if (plain) {\n${storeWords(shape, 'value')}\n      } else {\n${storeWords(shape, 'value', 'finite')}\n      }` : storeWords(shape, 'value')}
+${looksUp ? '      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }' : ''}
       workgroupBarrier();
 ${contiguous ? `      let nextToken = ${tokenAt('start + KEY_TILE')};` : ''}
-${fetchWords(shape, 'key', 'start + KEY_TILE', 'nextToken')}
+${fetchWords(shape, 'key', 'start + KEY_TILE', contiguous ? 'nextToken' : 'KEY_TILE - tokensAt')}
       if (mode != MAXIMA) {
-${hiding === 'nothing' ? '' : '        spoilRow(start, row, part);\n'}${accumulate(shape)}
+${masked ? '        if (!plain) { spoilRow(start, row, part); }' : ''}
+${accumulate(shape)}
       }
 ${storeWords(shape, 'key')}
       // a row that has outgrown its base makes the rest of a first attempt useless
@@ -196,7 +206,7 @@ ${eachOutput(shape, (o) => `      ${o} = ${result}();`)}
     mode++;
   }
 ${each(Math.log2(shape.lanesPerRow), (i) => `  sum += subgroupShuffleXor(sum, ${2 ** i}u);`)}
-  let token = queryTokens[row];
+  let token = queryToken(tile, row);
   let empty = base < LOWEST;
   let inverse = select(1.0 / sum, 0.0, empty);
   if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }
