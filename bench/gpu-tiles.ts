@@ -129,17 +129,23 @@ const subgroupTiles: Record<64 | 128, readonly Partial<SubgroupTile>[]> = {
 
 const portableTiles: ForcedTile[] = (
   [
-    [64, 64, 4, 8],
-    [64, 64, 8, 8],
-    [64, 64, 4, 4],
-    [64, 32, 4, 8],
-    [128, 32, 8, 8],
-    [128, 64, 8, 4],
-    [32, 64, 4, 8],
+    [64, 64, 4, 8, false, 1],
+    [64, 64, 4, 8, true, 1],
+    [64, 64, 4, 8, true, 2],
+    [64, 64, 8, 8, false, 1],
+    [64, 64, 8, 8, true, 1],
+    [64, 64, 8, 8, true, 2],
+    [64, 64, 8, 8, false, 2],
+    [64, 64, 8, 4, true, 2],
+    [64, 32, 8, 8, true, 2],
+    [64, 32, 8, 16, true, 2],
+    [64, 32, 4, 8, true, 2],
+    [128, 32, 8, 8, true, 2],
+    [32, 64, 4, 8, true, 2],
   ] as const
-).map(([queryTile, keyTile, rowsPerThread, chunk]) => ({
+).map(([queryTile, keyTile, rowsPerThread, chunk, prefetch, abreast]) => ({
   tier: 'portable',
-  tile: { queryTile, keyTile, rowsPerThread, chunk },
+  tile: { queryTile, keyTile, rowsPerThread, chunk, prefetch, abreast },
 }));
 
 const matrixTiles: ForcedTile[] = (
@@ -168,11 +174,11 @@ const candidates = (headDim: 64 | 128): ForcedTile[] => [
 /** What a tile takes, or why the device or the tile's own limits refuse it. */
 function sizesOf(forced: ForcedTile, headDim: number, dtype: DType): { text: string; fits: boolean } {
   if (forced.tier === 'portable') {
-    const { queryTile, keyTile, rowsPerThread, chunk } = forced.tile;
+    const { queryTile, keyTile, rowsPerThread, chunk, prefetch } = forced.tile;
     const shape = shapeOf(forced.tile, headDim, headDim);
     const bytes = memoryBytes(shape);
     return {
-      text: `portable ${queryTile}x${keyTile} rows ${rowsPerThread} chunk ${chunk} (${shape.threads} threads, ${bytes} B)`,
+      text: `portable ${queryTile}x${keyTile} rows ${rowsPerThread} chunk ${chunk}${prefetch ? '' : ' no prefetch'} abreast ${shape.abreast} (${shape.threads} threads, ${bytes} B)`,
       fits: bytes <= machine.memoryBytes && shape.threads <= machine.threads,
     };
   }
@@ -345,16 +351,17 @@ function gatheredPlan(tokens: number, each: number): Plan {
   };
 }
 
-const dense = quick ? 512 : 4096;
+const dense = quick ? 128 : 4096;
 const long = quick ? 2048 : 32768;
 const longer = quick ? 4096 : 65536;
+const most = quick ? 1 : 16;
 
 /** The best tile of each dtype and headDim, among those that agree. */
 for (const dtype of ['f16', 'f32'] as const) {
   for (const headDim of [64, 128] as const) {
-    const name = `dense ${dtype} 1x16x${dense}x${headDim}`;
+    const name = `dense ${dtype} 1x${most}x${dense}x${headDim}`;
     if (!name.includes(only)) continue;
-    const [query, key, value] = inputs(16, dense, headDim, dtype);
+    const [query, key, value] = inputs(most, dense, headDim, dtype);
     const request = checkAttend(query, key, value, {});
     const seen = new Set<string>();
     let best = { tflops: 0, text: '' };
@@ -369,7 +376,7 @@ for (const dtype of ['f16', 'f32'] as const) {
       try {
         await agrees(forced, headDim, dtype, false);
         await agrees(forced, headDim, dtype, true);
-        const tflops = await measure(name, request, 4 * 16 * dense * dense * headDim, forced, text);
+        const tflops = await measure(name, request, 4 * most * dense * dense * headDim, forced, text);
         if (tflops > best.tflops) best = { tflops, text };
       } catch (error) {
         console.log(`${name}: ${text}: ${(error as Error).message.slice(0, 300)}`);
@@ -389,46 +396,46 @@ interface Chosen {
   pairs: number;
 }
 const chosen: Chosen[] = [
-  { name: 'dense', heads: 16, tokens: dense, options: () => ({}), pairs: dense ** 2 },
+  { name: 'dense', heads: most, tokens: dense, options: () => ({}), pairs: dense ** 2 },
   {
     name: 'causal',
-    heads: 16,
+    heads: most,
     tokens: dense,
     options: () => ({ causal: true }),
     pairs: (dense * (dense + 1)) / 2,
   },
   {
     name: 'causal, twice the length',
-    heads: 16,
+    heads: most,
     tokens: 2 * dense,
     options: () => ({ causal: true }),
     pairs: dense * (2 * dense + 1),
   },
-  { name: 'dense, long', heads: 2, tokens: long, options: () => ({}), pairs: long ** 2 },
+  { name: 'dense, long', heads: Math.min(most, 2), tokens: long, options: () => ({}), pairs: long ** 2 },
   {
     name: 'window of 1024',
-    heads: 16,
+    heads: most,
     tokens: long,
     options: () => ({ plan: windowPlan(long, 1024) }),
     pairs: 1024 * long - (1024 * 1023) / 2,
   },
   {
     name: '10 % of blocks of 64',
-    heads: 16,
+    heads: most,
     tokens: long,
     options: () => ({ plan: someBlocks(long, 0.1) }),
     pairs: Math.round((long / 64) * 0.1) * 64 * long,
   },
   {
     name: 'block list of 2048 keys',
-    heads: 4,
+    heads: Math.min(most, 4),
     tokens: longer,
     options: () => ({ plan: someBlocks(longer, 2048 / longer) }),
     pairs: 2048 * longer,
   },
   {
     name: '2048 gathered keys',
-    heads: 4,
+    heads: Math.min(most, 4),
     tokens: longer,
     options: () => ({ plan: gatheredPlan(longer, 2048) }),
     pairs: 2048 * longer,

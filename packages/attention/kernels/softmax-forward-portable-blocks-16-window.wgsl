@@ -1,4 +1,4 @@
-// softmax-forward-portable: 17220 bytes of workgroup memory, 128 threads
+// softmax-forward-portable: 17476 bytes of workgroup memory, 128 threads
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>;
@@ -41,6 +41,7 @@ const KEY_TILE = 64u;
 const ROWS = 2u;
 const KEY_LANES = 16u;
 const ROW_LANES = 8u;
+const ABREAST = 1u;
 const THREADS = 128u;
 const CHUNK = 8u;
 const HEAD_VECTORS = 16u;
@@ -60,7 +61,7 @@ var<workgroup> keyValues: array<vec4<f32>, 576>;
 var<workgroup> weights: array<vec4<f32>, 272>;
 var<workgroup> maxima: array<vec4<f32>, 64>;
 var<workgroup> queryTokens: array<i32, 16>;
-var<workgroup> keyTokens: array<i32, 64>;
+var<workgroup> keyTokens: array<i32, 128>;
 var<workgroup> spoiled: array<atomic<u32>, 1>;
 
 var<private> s0: vec4<f32>;
@@ -71,6 +72,7 @@ var<private> s1: vec4<f32>;
 var<private> m1 = -1e30;
 var<private> l1 = 0.0;
 var<private> o1_0: vec4<f32>;
+
 const LOG2_E = 1.4426950408889634;
 const LN_2 = 0.6931471805599453;
 // GPUs may assume that no number is infinite: a hidden pair's score is far below every other.
@@ -138,10 +140,11 @@ fn resolveQueries(tile: Located, lane: u32) {
   }
 }
 
-fn resolveKeys(tile: Located, start: u32, count: u32, lane: u32) {
+fn resolveKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
   for (var i = lane; i < KEY_TILE; i += THREADS) {
-    keyTokens[i] = ABSENT;
-    if (start + i < count) { keyTokens[i] = keyToken(tile, start + i); }
+    var token = ABSENT;
+    if (start + i < count) { token = keyToken(tile, start + i); }
+    keyTokens[half + i] = token;
   }
 }
 
@@ -166,87 +169,93 @@ fn noteSpoiled(numbers: vec4<f32>, generation: u32) {
 }
 fn isSpoiled(generation: u32) -> bool { return atomicLoad(&spoiled[0]) == generation; }
 
-fn queryAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
+fn readQueries(tile: Located, half: u32, chunk: u32, i: u32) -> vec4<f32> {
   let token = queryTokens[min(i / CHUNK, QUERY_TILE - 1u)];
   let d = chunk * CHUNK + i % CHUNK;
   if (token >= 0 && d < HEAD_VECTORS) { return queryVector(tile.queryRow + u32(token), d); }
   return vec4<f32>();
 }
 
-fn keyAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
-  let token = keyTokens[min(i / CHUNK, KEY_TILE - 1u)];
+fn readKeys(tile: Located, half: u32, chunk: u32, i: u32) -> vec4<f32> {
+  let token = keyTokens[half + min(i / CHUNK, KEY_TILE - 1u)];
   let d = chunk * CHUNK + i % CHUNK;
   if (token >= 0 && d < HEAD_VECTORS) { return keyVector(tile.keyRow + u32(token & TOKEN_BITS), d); }
   return vec4<f32>();
 }
 
 // The keys of a thread are KEY_LANES apart; values lie in the order in which the weights name them.
-fn valueAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
+fn readValues(tile: Located, half: u32, chunk: u32, i: u32) -> vec4<f32> {
   let k = min(i / VALUE_STRIDE, VALUE_CHUNK - 1u);
-  let token = keyTokens[chunk * (VALUE_CHUNK / 4u) + k / 4u + (k % 4u) * KEY_LANES];
+  let token = keyTokens[half + chunk * (VALUE_CHUNK / 4u) + k / 4u + (k % 4u) * KEY_LANES];
   let d = i % VALUE_STRIDE;
   if (token >= 0 && d < VALUE_VECTORS) { return valueVector(tile.keyRow + u32(token & TOKEN_BITS), d); }
   return vec4<f32>();
 }
 
-fn putQuery(i: u32, numbers: vec4<f32>, generation: u32) {
+fn placeQueries(i: u32, numbers: vec4<f32>, generation: u32) {
   queries[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putKey(i: u32, numbers: vec4<f32>, generation: u32) {
+fn placeKeys(i: u32, numbers: vec4<f32>, generation: u32) {
   keyValues[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putValue(i: u32, numbers: vec4<f32>, generation: u32) {
+fn placeValues(i: u32, numbers: vec4<f32>, generation: u32) {
   noteSpoiled(numbers, generation);
   keyValues[i] = numbers;
 }
 
-fn loadQueries(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn fetchQueries(tile: Located, half: u32, chunk: u32, lane: u32) {}
+
+fn putQueries(tile: Located, half: u32, chunk: u32, generation: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
-    let numbers0 = queryAt(tile, chunk, i0);
-    putQuery(i0, numbers0, generation);
+    let piece0 = readQueries(tile, half, chunk, i0);
+    placeQueries(i0, piece0, generation);
   }
 }
 
-fn loadKeys(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn fetchKeys(tile: Located, half: u32, chunk: u32, lane: u32) {}
+
+fn putKeys(tile: Located, half: u32, chunk: u32, generation: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 4u + 0u) * THREADS + lane;
-    let numbers0 = keyAt(tile, chunk, i0);
+    let piece0 = readKeys(tile, half, chunk, i0);
     let i1 = (n * 4u + 1u) * THREADS + lane;
-    let numbers1 = keyAt(tile, chunk, i1);
+    let piece1 = readKeys(tile, half, chunk, i1);
     let i2 = (n * 4u + 2u) * THREADS + lane;
-    let numbers2 = keyAt(tile, chunk, i2);
+    let piece2 = readKeys(tile, half, chunk, i2);
     let i3 = (n * 4u + 3u) * THREADS + lane;
-    let numbers3 = keyAt(tile, chunk, i3);
-    putKey(i0, numbers0, generation);
-    putKey(i1, numbers1, generation);
-    putKey(i2, numbers2, generation);
-    putKey(i3, numbers3, generation);
+    let piece3 = readKeys(tile, half, chunk, i3);
+    placeKeys(i0, piece0, generation);
+    placeKeys(i1, piece1, generation);
+    placeKeys(i2, piece2, generation);
+    placeKeys(i3, piece3, generation);
   }
 }
 
-fn loadValues(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn fetchValues(tile: Located, half: u32, chunk: u32, lane: u32) {}
+
+fn putValues(tile: Located, half: u32, chunk: u32, generation: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 4u + 0u) * THREADS + lane;
-    let numbers0 = valueAt(tile, chunk, i0);
+    let piece0 = readValues(tile, half, chunk, i0);
     let i1 = (n * 4u + 1u) * THREADS + lane;
-    let numbers1 = valueAt(tile, chunk, i1);
+    let piece1 = readValues(tile, half, chunk, i1);
     let i2 = (n * 4u + 2u) * THREADS + lane;
-    let numbers2 = valueAt(tile, chunk, i2);
+    let piece2 = readValues(tile, half, chunk, i2);
     let i3 = (n * 4u + 3u) * THREADS + lane;
-    let numbers3 = valueAt(tile, chunk, i3);
-    putValue(i0, numbers0, generation);
-    putValue(i1, numbers1, generation);
-    putValue(i2, numbers2, generation);
-    putValue(i3, numbers3, generation);
+    let piece3 = readValues(tile, half, chunk, i3);
+    placeValues(i0, piece0, generation);
+    placeValues(i1, piece1, generation);
+    placeValues(i2, piece2, generation);
+    placeValues(i3, piece3, generation);
   }
 }
 
 fn scores(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   for (var d = 0u; d < CHUNK; d++) {
     let k0 = keyValues[keyLane * (CHUNK + 1u) + d];
     let k1 = keyValues[(keyLane + KEY_LANES) * (CHUNK + 1u) + d];
@@ -290,9 +299,9 @@ fn finishPair(tile: Located, query: i32, querySlot: i32, token: i32, keySlot: u3
   return change(batch, head, query, key, querySlot, i32(keySlot), score) * LOG2_E;
 }
 
-fn finishScores(tile: Located, start: u32, count: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn finishScores(tile: Located, start: u32, half: u32, lane: u32) {
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   weights[(rowLane + 0u * ROW_LANES) * (KEY_LANES + 1u) + keyLane] = s0;
   weights[(rowLane + 1u * ROW_LANES) * (KEY_LANES + 1u) + keyLane] = s1;
   for (var r = 0u; r < ROWS; r++) {
@@ -301,10 +310,10 @@ fn finishScores(tile: Located, start: u32, count: u32, lane: u32) {
     let querySlot = i32(tile.firstSlot - tile.block * shape.queryBlock + row);
     let s = weights[row * (KEY_LANES + 1u) + keyLane];
     var finished: vec4<f32>;
-    finished[0] = finishPair(tile, query, querySlot, keyTokens[keyLane + 0u * KEY_LANES], start + keyLane + 0u * KEY_LANES, s[0]);
-    finished[1] = finishPair(tile, query, querySlot, keyTokens[keyLane + 1u * KEY_LANES], start + keyLane + 1u * KEY_LANES, s[1]);
-    finished[2] = finishPair(tile, query, querySlot, keyTokens[keyLane + 2u * KEY_LANES], start + keyLane + 2u * KEY_LANES, s[2]);
-    finished[3] = finishPair(tile, query, querySlot, keyTokens[keyLane + 3u * KEY_LANES], start + keyLane + 3u * KEY_LANES, s[3]);
+    finished[0] = finishPair(tile, query, querySlot, keyTokens[half + keyLane + 0u * KEY_LANES], start + keyLane + 0u * KEY_LANES, s[0]);
+    finished[1] = finishPair(tile, query, querySlot, keyTokens[half + keyLane + 1u * KEY_LANES], start + keyLane + 1u * KEY_LANES, s[1]);
+    finished[2] = finishPair(tile, query, querySlot, keyTokens[half + keyLane + 2u * KEY_LANES], start + keyLane + 2u * KEY_LANES, s[2]);
+    finished[3] = finishPair(tile, query, querySlot, keyTokens[half + keyLane + 3u * KEY_LANES], start + keyLane + 3u * KEY_LANES, s[3]);
     weights[row * (KEY_LANES + 1u) + keyLane] = finished;
     tellMaximum(row, keyLane, finished);
   }
@@ -332,8 +341,8 @@ fn weightsOf(s: vec4<f32>, base: f32) -> vec4<f32> {
 }
 
 fn rescale(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   {
     let row = rowLane + 0u * ROW_LANES;
     let base = max(m0, rowMaximum(row));
@@ -359,8 +368,8 @@ fn rescale(lane: u32) {
 }
 
 fn accumulate(chunk: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   for (var k = 0u; k < VALUE_CHUNK / 4u; k++) {
     let at = chunk * (VALUE_CHUNK / 4u) + k;
     let p0 = weights[(rowLane + 0u * ROW_LANES) * (KEY_LANES + 1u) + at];
@@ -381,8 +390,8 @@ fn accumulate(chunk: u32, lane: u32) {
 }
 
 fn accumulateSpoiled(chunk: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   for (var i = 0u; i < VALUE_CHUNK; i++) {
     let at = chunk * (VALUE_CHUNK / 4u) + i / 4u;
     let v0 = keyValues[i * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
@@ -402,8 +411,8 @@ fn scaled(row: u32, numbers: vec4<f32>) -> vec4<f32> { return numbers; }
 fn added(row: u32, d: u32, numbers: vec4<f32>) -> vec4<f32> { return numbers; }
 
 fn tellSums(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   maxima[(rowLane + 0u * ROW_LANES) * (KEY_LANES / 4u) + keyLane / 4u][keyLane % 4u] = l0;
   maxima[(rowLane + 1u * ROW_LANES) * (KEY_LANES / 4u) + keyLane / 4u][keyLane % 4u] = l1;
 }
@@ -425,8 +434,8 @@ fn storeColumn(row: u32, d: u32, numbers: vec4<f32>) {
 }
 
 fn store(tile: Located, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   {
     let token = queryTokens[rowLane + 0u * ROW_LANES];
     let sum = rowSum(rowLane + 0u * ROW_LANES);
@@ -467,25 +476,41 @@ fn main(
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
   resolveQueries(tile, lane);
+  resolveKeys(tile, 0u, count, 0u, lane);
   workgroupBarrier();
-  loadQueries(tile, 0u, 0u, lane);
+  fetchQueries(tile, 0u, 0u, lane);
+  if (HEAD_CHUNKS == 1u) { putQueries(tile, 0u, 0u, 0u, lane); }
+  fetchKeys(tile, 0u, 0u, lane);
   for (var start = 0u; start < count; start += KEY_TILE) {
-    resolveKeys(tile, start, count, lane);
-    workgroupBarrier();
+    let half = ((start / KEY_TILE) % 2u) * KEY_TILE;
+    let nextHalf = KEY_TILE - half;
+    resolveKeys(tile, start + KEY_TILE, count, nextHalf, lane);
     for (var chunk = 0u; chunk < HEAD_CHUNKS; chunk++) {
-      if (HEAD_CHUNKS > 1u) { loadQueries(tile, chunk, 0u, lane); }
-      loadKeys(tile, chunk, 0u, lane);
+      if (HEAD_CHUNKS > 1u) { putQueries(tile, half, chunk, 0u, lane); }
+      putKeys(tile, half, chunk, 0u, lane);
       workgroupBarrier();
+      if (chunk + 1u < HEAD_CHUNKS) {
+        fetchQueries(tile, half, chunk + 1u, lane);
+        fetchKeys(tile, half, chunk + 1u, lane);
+      } else {
+        fetchValues(tile, half, 0u, lane);
+      }
       scores(lane);
       workgroupBarrier();
     }
-    finishScores(tile, start, count, lane);
+    finishScores(tile, start, half, lane);
     workgroupBarrier();
     rescale(lane);
     for (var chunk = 0u; chunk < VALUE_CHUNKS; chunk++) {
       let generation = (start / KEY_TILE) * VALUE_CHUNKS + chunk + 1u;
-      loadValues(tile, chunk, generation, lane);
+      putValues(tile, half, chunk, generation, lane);
       workgroupBarrier();
+      if (chunk + 1u < VALUE_CHUNKS) {
+        fetchValues(tile, half, chunk + 1u, lane);
+      } else {
+        if (HEAD_CHUNKS > 1u) { fetchQueries(tile, nextHalf, 0u, lane); }
+        fetchKeys(tile, nextHalf, 0u, lane);
+      }
       if (isSpoiled(generation)) { accumulateSpoiled(chunk, lane); } else { accumulate(chunk, lane); }
       workgroupBarrier();
     }

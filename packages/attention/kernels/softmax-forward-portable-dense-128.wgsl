@@ -1,4 +1,4 @@
-// softmax-forward-portable: 32260 bytes of workgroup memory, 256 threads
+// softmax-forward-portable: 32516 bytes of workgroup memory, 256 threads
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>;
@@ -41,6 +41,7 @@ const KEY_TILE = 64u;
 const ROWS = 4u;
 const KEY_LANES = 16u;
 const ROW_LANES = 16u;
+const ABREAST = 1u;
 const THREADS = 256u;
 const CHUNK = 4u;
 const HEAD_VECTORS = 32u;
@@ -60,7 +61,7 @@ var<workgroup> keyValues: array<vec4<f32>, 320>;
 var<workgroup> weights: array<vec4<f32>, 1088>;
 var<workgroup> maxima: array<vec4<f32>, 256>;
 var<workgroup> queryTokens: array<i32, 64>;
-var<workgroup> keyTokens: array<i32, 64>;
+var<workgroup> keyTokens: array<i32, 128>;
 var<workgroup> spoiled: array<atomic<u32>, 1>;
 
 var<private> s0: vec4<f32>;
@@ -83,6 +84,7 @@ var<private> m3 = -1e30;
 var<private> l3 = 0.0;
 var<private> o3_0: vec4<f32>;
 var<private> o3_1: vec4<f32>;
+
 const LOG2_E = 1.4426950408889634;
 const LN_2 = 0.6931471805599453;
 // GPUs may assume that no number is infinite: a hidden pair's score is far below every other.
@@ -150,10 +152,11 @@ fn resolveQueries(tile: Located, lane: u32) {
   }
 }
 
-fn resolveKeys(tile: Located, start: u32, count: u32, lane: u32) {
+fn resolveKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
   for (var i = lane; i < KEY_TILE; i += THREADS) {
-    keyTokens[i] = ABSENT;
-    if (start + i < count) { keyTokens[i] = keyToken(tile, start + i); }
+    var token = ABSENT;
+    if (start + i < count) { token = keyToken(tile, start + i); }
+    keyTokens[half + i] = token;
   }
 }
 
@@ -164,69 +167,75 @@ fn keyToken(tile: Located, slot: u32) -> i32 { return i32(slot); }
 fn noteSpoiled(numbers: vec4<f32>, generation: u32) {}
 fn isSpoiled(generation: u32) -> bool { return false; }
 
-fn queryAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
+fn readQueries(tile: Located, half: u32, chunk: u32, i: u32) -> vec4<f32> {
   let token = queryTokens[min(i / CHUNK, QUERY_TILE - 1u)];
   let d = chunk * CHUNK + i % CHUNK;
   if (token >= 0 && d < HEAD_VECTORS) { return queryVector(tile.queryRow + u32(token), d); }
   return vec4<f32>();
 }
 
-fn keyAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
-  let token = keyTokens[min(i / CHUNK, KEY_TILE - 1u)];
+fn readKeys(tile: Located, half: u32, chunk: u32, i: u32) -> vec4<f32> {
+  let token = keyTokens[half + min(i / CHUNK, KEY_TILE - 1u)];
   let d = chunk * CHUNK + i % CHUNK;
   if (token >= 0 && d < HEAD_VECTORS) { return keyVector(tile.keyRow + u32(token & TOKEN_BITS), d); }
   return vec4<f32>();
 }
 
 // The keys of a thread are KEY_LANES apart; values lie in the order in which the weights name them.
-fn valueAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
+fn readValues(tile: Located, half: u32, chunk: u32, i: u32) -> vec4<f32> {
   let k = min(i / VALUE_STRIDE, VALUE_CHUNK - 1u);
-  let token = keyTokens[chunk * (VALUE_CHUNK / 4u) + k / 4u + (k % 4u) * KEY_LANES];
+  let token = keyTokens[half + chunk * (VALUE_CHUNK / 4u) + k / 4u + (k % 4u) * KEY_LANES];
   let d = i % VALUE_STRIDE;
   if (token >= 0 && d < VALUE_VECTORS) { return valueVector(tile.keyRow + u32(token & TOKEN_BITS), d); }
   return vec4<f32>();
 }
 
-fn putQuery(i: u32, numbers: vec4<f32>, generation: u32) {
+fn placeQueries(i: u32, numbers: vec4<f32>, generation: u32) {
   queries[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putKey(i: u32, numbers: vec4<f32>, generation: u32) {
+fn placeKeys(i: u32, numbers: vec4<f32>, generation: u32) {
   keyValues[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putValue(i: u32, numbers: vec4<f32>, generation: u32) {
+fn placeValues(i: u32, numbers: vec4<f32>, generation: u32) {
   noteSpoiled(numbers, generation);
   keyValues[i] = numbers;
 }
 
-fn loadQueries(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn fetchQueries(tile: Located, half: u32, chunk: u32, lane: u32) {}
+
+fn putQueries(tile: Located, half: u32, chunk: u32, generation: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
-    let numbers0 = queryAt(tile, chunk, i0);
-    putQuery(i0, numbers0, generation);
+    let piece0 = readQueries(tile, half, chunk, i0);
+    placeQueries(i0, piece0, generation);
   }
 }
 
-fn loadKeys(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn fetchKeys(tile: Located, half: u32, chunk: u32, lane: u32) {}
+
+fn putKeys(tile: Located, half: u32, chunk: u32, generation: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
-    let numbers0 = keyAt(tile, chunk, i0);
-    putKey(i0, numbers0, generation);
+    let piece0 = readKeys(tile, half, chunk, i0);
+    placeKeys(i0, piece0, generation);
   }
 }
 
-fn loadValues(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn fetchValues(tile: Located, half: u32, chunk: u32, lane: u32) {}
+
+fn putValues(tile: Located, half: u32, chunk: u32, generation: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
-    let numbers0 = valueAt(tile, chunk, i0);
-    putValue(i0, numbers0, generation);
+    let piece0 = readValues(tile, half, chunk, i0);
+    placeValues(i0, piece0, generation);
   }
 }
 
 fn scores(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   for (var d = 0u; d < CHUNK; d++) {
     let k0 = keyValues[keyLane * (CHUNK + 1u) + d];
     let k1 = keyValues[(keyLane + KEY_LANES) * (CHUNK + 1u) + d];
@@ -259,14 +268,14 @@ fn scores(lane: u32) {
   }
 }
 
-fn finishScores(tile: Located, start: u32, count: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn finishScores(tile: Located, start: u32, half: u32, lane: u32) {
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   let absent = vec4<bool>(
-    keyTokens[keyLane] == ABSENT,
-    keyTokens[keyLane + KEY_LANES] == ABSENT,
-    keyTokens[keyLane + 2u * KEY_LANES] == ABSENT,
-    keyTokens[keyLane + 3u * KEY_LANES] == ABSENT,
+    keyTokens[half + keyLane] == ABSENT,
+    keyTokens[half + keyLane + KEY_LANES] == ABSENT,
+    keyTokens[half + keyLane + 2u * KEY_LANES] == ABSENT,
+    keyTokens[half + keyLane + 3u * KEY_LANES] == ABSENT,
   );
   s0 = select(s0 * (shape.scale * LOG2_E), vec4<f32>(HIDDEN), absent);
   tellMaximum(rowLane + 0u * ROW_LANES, keyLane, s0);
@@ -298,8 +307,8 @@ fn weightsOf(s: vec4<f32>, base: f32) -> vec4<f32> {
 }
 
 fn rescale(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   {
     let row = rowLane + 0u * ROW_LANES;
     let base = max(m0, rowMaximum(row));
@@ -351,8 +360,8 @@ fn rescale(lane: u32) {
 }
 
 fn accumulate(chunk: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   for (var k = 0u; k < VALUE_CHUNK / 4u; k++) {
     let at = chunk * (VALUE_CHUNK / 4u) + k;
     let p0 = weights[(rowLane + 0u * ROW_LANES) * (KEY_LANES + 1u) + at];
@@ -403,8 +412,8 @@ fn accumulate(chunk: u32, lane: u32) {
 }
 
 fn accumulateSpoiled(chunk: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   for (var i = 0u; i < VALUE_CHUNK; i++) {
     let at = chunk * (VALUE_CHUNK / 4u) + i / 4u;
     let v0 = keyValues[i * VALUE_STRIDE + 0u * KEY_LANES + keyLane];
@@ -437,8 +446,8 @@ fn scaled(row: u32, numbers: vec4<f32>) -> vec4<f32> { return numbers; }
 fn added(row: u32, d: u32, numbers: vec4<f32>) -> vec4<f32> { return numbers; }
 
 fn tellSums(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   maxima[(rowLane + 0u * ROW_LANES) * (KEY_LANES / 4u) + keyLane / 4u][keyLane % 4u] = l0;
   maxima[(rowLane + 1u * ROW_LANES) * (KEY_LANES / 4u) + keyLane / 4u][keyLane % 4u] = l1;
   maxima[(rowLane + 2u * ROW_LANES) * (KEY_LANES / 4u) + keyLane / 4u][keyLane % 4u] = l2;
@@ -462,8 +471,8 @@ fn storeColumn(row: u32, d: u32, numbers: vec4<f32>) {
 }
 
 fn store(tile: Located, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;
   {
     let token = queryTokens[rowLane + 0u * ROW_LANES];
     let sum = rowSum(rowLane + 0u * ROW_LANES);
@@ -534,25 +543,41 @@ fn main(
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
   resolveQueries(tile, lane);
+  resolveKeys(tile, 0u, count, 0u, lane);
   workgroupBarrier();
-  loadQueries(tile, 0u, 0u, lane);
+  fetchQueries(tile, 0u, 0u, lane);
+  if (HEAD_CHUNKS == 1u) { putQueries(tile, 0u, 0u, 0u, lane); }
+  fetchKeys(tile, 0u, 0u, lane);
   for (var start = 0u; start < count; start += KEY_TILE) {
-    resolveKeys(tile, start, count, lane);
-    workgroupBarrier();
+    let half = ((start / KEY_TILE) % 2u) * KEY_TILE;
+    let nextHalf = KEY_TILE - half;
+    resolveKeys(tile, start + KEY_TILE, count, nextHalf, lane);
     for (var chunk = 0u; chunk < HEAD_CHUNKS; chunk++) {
-      if (HEAD_CHUNKS > 1u) { loadQueries(tile, chunk, 0u, lane); }
-      loadKeys(tile, chunk, 0u, lane);
+      if (HEAD_CHUNKS > 1u) { putQueries(tile, half, chunk, 0u, lane); }
+      putKeys(tile, half, chunk, 0u, lane);
       workgroupBarrier();
+      if (chunk + 1u < HEAD_CHUNKS) {
+        fetchQueries(tile, half, chunk + 1u, lane);
+        fetchKeys(tile, half, chunk + 1u, lane);
+      } else {
+        fetchValues(tile, half, 0u, lane);
+      }
       scores(lane);
       workgroupBarrier();
     }
-    finishScores(tile, start, count, lane);
+    finishScores(tile, start, half, lane);
     workgroupBarrier();
     rescale(lane);
     for (var chunk = 0u; chunk < VALUE_CHUNKS; chunk++) {
       let generation = (start / KEY_TILE) * VALUE_CHUNKS + chunk + 1u;
-      loadValues(tile, chunk, generation, lane);
+      putValues(tile, half, chunk, generation, lane);
       workgroupBarrier();
+      if (chunk + 1u < VALUE_CHUNKS) {
+        fetchValues(tile, half, chunk + 1u, lane);
+      } else {
+        if (HEAD_CHUNKS > 1u) { fetchQueries(tile, nextHalf, 0u, lane); }
+        fetchKeys(tile, nextHalf, 0u, lane);
+      }
       if (isSpoiled(generation)) { accumulateSpoiled(chunk, lane); } else { accumulate(chunk, lane); }
       workgroupBarrier();
     }

@@ -166,7 +166,7 @@ fn resolveQueries(tile: Located, lane: u32) {
   }
 }
 
-fn resolveNextKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
+fn resolveKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
   for (var i = lane; i < KEY_TILE; i += THREADS) {
     var token = ABSENT;
     if (start + i < count) { token = keyToken(tile, start + i); }
@@ -200,7 +200,7 @@ fn loadQueries(tile: Located, lane: u32) {
   }
 }
 
-fn readKeys(tile: Located, half: u32, i: u32) -> vec4<u32> {
+fn readKeys(tile: Located, half: u32, chunk: u32, i: u32) -> vec4<u32> {
   let token = keyTokens[half + min(i / HEAD_UNITS, KEY_TILE - 1u)];
   if (token >= 0) { return keyOctet(tile.keyRow + u32(token & TOKEN_BITS), i % HEAD_UNITS); }
   return vec4<u32>();
@@ -212,7 +212,7 @@ fn placeKeys(i: u32, numbers: vec4<u32>, generation: u32) {
 }
 
 // The keys of a lane are KEY_LANES apart; values lie in the order in which the weights name them.
-fn readValues(tile: Located, half: u32, i: u32) -> vec4<u32> {
+fn readValues(tile: Located, half: u32, chunk: u32, i: u32) -> vec4<u32> {
   let place = min(i / VALUE_UNITS, KEY_TILE - 1u);
   let token = keyTokens[half + place / KEYS + (place % KEYS) * KEY_LANES];
   if (token >= 0) { return valueOctet(tile.keyRow + u32(token & TOKEN_BITS), i % VALUE_UNITS); }
@@ -225,28 +225,28 @@ fn placeValues(i: u32, numbers: vec4<u32>, generation: u32) {
   values[at] = numbers;
 }
 
-fn fetchKeys(tile: Located, half: u32, lane: u32) {
-  fetched0 = readKeys(tile, half, 0u * THREADS + lane);
-  fetched1 = readKeys(tile, half, 1u * THREADS + lane);
-  fetched2 = readKeys(tile, half, 2u * THREADS + lane);
-  fetched3 = readKeys(tile, half, 3u * THREADS + lane);
+fn fetchKeys(tile: Located, half: u32, chunk: u32, lane: u32) {
+  fetched0 = readKeys(tile, half, chunk, 0u * THREADS + lane);
+  fetched1 = readKeys(tile, half, chunk, 1u * THREADS + lane);
+  fetched2 = readKeys(tile, half, chunk, 2u * THREADS + lane);
+  fetched3 = readKeys(tile, half, chunk, 3u * THREADS + lane);
 }
 
-fn putKeys(tile: Located, half: u32, generation: u32, lane: u32) {
+fn putKeys(tile: Located, half: u32, chunk: u32, generation: u32, lane: u32) {
   placeKeys(0u * THREADS + lane, fetched0, generation);
   placeKeys(1u * THREADS + lane, fetched1, generation);
   placeKeys(2u * THREADS + lane, fetched2, generation);
   placeKeys(3u * THREADS + lane, fetched3, generation);
 }
 
-fn fetchValues(tile: Located, half: u32, lane: u32) {
-  fetched0 = readValues(tile, half, 0u * THREADS + lane);
-  fetched1 = readValues(tile, half, 1u * THREADS + lane);
-  fetched2 = readValues(tile, half, 2u * THREADS + lane);
-  fetched3 = readValues(tile, half, 3u * THREADS + lane);
+fn fetchValues(tile: Located, half: u32, chunk: u32, lane: u32) {
+  fetched0 = readValues(tile, half, chunk, 0u * THREADS + lane);
+  fetched1 = readValues(tile, half, chunk, 1u * THREADS + lane);
+  fetched2 = readValues(tile, half, chunk, 2u * THREADS + lane);
+  fetched3 = readValues(tile, half, chunk, 3u * THREADS + lane);
 }
 
-fn putValues(tile: Located, half: u32, generation: u32, lane: u32) {
+fn putValues(tile: Located, half: u32, chunk: u32, generation: u32, lane: u32) {
   placeValues(0u * THREADS + lane, fetched0, generation);
   placeValues(1u * THREADS + lane, fetched1, generation);
   placeValues(2u * THREADS + lane, fetched2, generation);
@@ -865,28 +865,28 @@ fn main(
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
   resolveQueries(tile, lane);
-  resolveNextKeys(tile, 0u, count, 0u, lane);
+  resolveKeys(tile, 0u, count, 0u, lane);
   workgroupBarrier();
   loadQueries(tile, lane);
-  fetchKeys(tile, 0u, lane);
-  putKeys(tile, 0u, 0u, lane);
+  fetchKeys(tile, 0u, 0u, lane);
+  putKeys(tile, 0u, 0u, 0u, lane);
   workgroupBarrier();
   for (var start = 0u; start < count; start += KEY_TILE) {
     let generation = start / KEY_TILE + 1u;
     let half = ((start / KEY_TILE) % 2u) * KEY_TILE;
     let nextHalf = KEY_TILE - half;
-    fetchValues(tile, half, lane);
-    resolveNextKeys(tile, start + KEY_TILE, count, nextHalf, lane);
+    fetchValues(tile, half, 0u, lane);
+    resolveKeys(tile, start + KEY_TILE, count, nextHalf, lane);
     scores(lane);
     finishScores(tile, start, half, lane);
     tellMaxima(lane);
     workgroupBarrier();
     rescale(lane);
-    putValues(tile, half, generation, lane);
+    putValues(tile, half, 0u, generation, lane);
     workgroupBarrier();
-    fetchKeys(tile, nextHalf, lane);
+    fetchKeys(tile, nextHalf, 0u, lane);
     accumulate(lane);
-    putKeys(tile, nextHalf, generation, lane);
+    putKeys(tile, nextHalf, 0u, generation, lane);
     workgroupBarrier();
   }
   tellSums(lane);

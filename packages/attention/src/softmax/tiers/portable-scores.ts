@@ -1,12 +1,11 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 import type { TileShape } from './portable-tile.ts';
+import { laneOfTile } from './rows.ts';
 import { each } from './text.ts';
 
 /** S = S + Q Kᵀ over one chunk of channels. */
 export const scores = ({ rowsPerThread }: TileShape) => wgsl`
-fn scores(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn scores(lane: u32) {${laneOfTile}
   for (var d = 0u; d < CHUNK; d++) {
     let k0 = keyValues[keyLane * (CHUNK + 1u) + d];
     let k1 = keyValues[(keyLane + KEY_LANES) * (CHUNK + 1u) + d];
@@ -29,14 +28,12 @@ ${each(
 
 /** S = scale log₂e S, −1e30 where there is no key; the maxima of the thread's keys go to the row's other threads. */
 export const finishPlain = ({ rowsPerThread }: TileShape) => wgsl`
-fn finishScores(tile: Located, start: u32, count: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn finishScores(tile: Located, start: u32, half: u32, lane: u32) {${laneOfTile}
   let absent = vec4<bool>(
-    keyTokens[keyLane] == ABSENT,
-    keyTokens[keyLane + KEY_LANES] == ABSENT,
-    keyTokens[keyLane + 2u * KEY_LANES] == ABSENT,
-    keyTokens[keyLane + 3u * KEY_LANES] == ABSENT,
+    keyTokens[half + keyLane] == ABSENT,
+    keyTokens[half + keyLane + KEY_LANES] == ABSENT,
+    keyTokens[half + keyLane + 2u * KEY_LANES] == ABSENT,
+    keyTokens[half + keyLane + 3u * KEY_LANES] == ABSENT,
   );
 ${each(
   rowsPerThread,
@@ -50,9 +47,7 @@ ${each(
  * expressions stand in the text four times, not once for each score of the thread.
  */
 export const finishChanged = ({ rowsPerThread }: TileShape) => wgsl`
-fn finishScores(tile: Located, start: u32, count: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn finishScores(tile: Located, start: u32, half: u32, lane: u32) {${laneOfTile}
 ${each(rowsPerThread, (r) => `  weights[(rowLane + ${r}u * ROW_LANES) * (KEY_LANES + 1u) + keyLane] = s${r};`)}
   for (var r = 0u; r < ROWS; r++) {
     let row = rowLane + r * ROW_LANES;
@@ -63,7 +58,7 @@ ${each(rowsPerThread, (r) => `  weights[(rowLane + ${r}u * ROW_LANES) * (KEY_LAN
 ${each(
   4,
   (j) =>
-    `    finished[${j}] = finishPair(tile, query, querySlot, keyTokens[keyLane + ${j}u * KEY_LANES], start + keyLane + ${j}u * KEY_LANES, s[${j}]);`,
+    `    finished[${j}] = finishPair(tile, query, querySlot, keyTokens[half + keyLane + ${j}u * KEY_LANES], start + keyLane + ${j}u * KEY_LANES, s[${j}]);`,
 )}
     weights[row * (KEY_LANES + 1u) + keyLane] = finished;
     tellMaximum(row, keyLane, finished);

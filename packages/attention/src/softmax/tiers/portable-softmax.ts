@@ -1,5 +1,6 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 import type { TileShape } from './portable-tile.ts';
+import { laneOfTile } from './rows.ts';
 import { each } from './text.ts';
 
 /** A row's maximum, from the threads that share it, through workgroup memory. */
@@ -16,9 +17,7 @@ fn rowMaximum(row: u32) -> f32 {
 
 /** m′ = max(m, max S), α = 2^(m − m′), P = 2^(S − m′), l = α l + Σ P, O = α O. */
 export const rescale = ({ rowsPerThread, columns }: TileShape) => wgsl`
-fn rescale(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn rescale(lane: u32) {${laneOfTile}
 ${each(
   rowsPerThread,
   (r) => `  {
@@ -37,9 +36,7 @@ ${each(columns, (c) => `    o${r}_${c} *= shrink;`)}
 
 /** O = O + P V over one chunk of keys. */
 export const accumulate = ({ rowsPerThread, columns }: TileShape) => wgsl`
-fn accumulate(chunk: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn accumulate(chunk: u32, lane: u32) {${laneOfTile}
   for (var k = 0u; k < VALUE_CHUNK / 4u; k++) {
     let at = chunk * (VALUE_CHUNK / 4u) + k;
 ${each(rowsPerThread, (r) => `    let p${r} = weights[(rowLane + ${r}u * ROW_LANES) * (KEY_LANES + 1u) + at];`)}
@@ -55,9 +52,7 @@ ${each(rowsPerThread, (r) => `    o${r}_${c} += p${r}[${j}] * v${j}_${c};`)}`,
 
 /** The same where a value of the chunk is NaN or infinite: 0 times it is NaN, so hidden pairs are left out one by one. */
 export const accumulateSpoiled = ({ rowsPerThread, columns }: TileShape) => wgsl`
-fn accumulateSpoiled(chunk: u32, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn accumulateSpoiled(chunk: u32, lane: u32) {${laneOfTile}
   for (var i = 0u; i < VALUE_CHUNK; i++) {
     let at = chunk * (VALUE_CHUNK / 4u) + i / 4u;
 ${each(columns, (c) => `    let v${c} = keyValues[i * VALUE_STRIDE + ${c}u * KEY_LANES + keyLane];`)}
@@ -73,9 +68,7 @@ ${each(columns, (c) => `      o${r}_${c} += p${r} * v${c};`)}
 
 /** A row's sum, from the threads that share it, through workgroup memory. */
 export const rowSums = ({ rowsPerThread }: TileShape) => wgsl`
-fn tellSums(lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn tellSums(lane: u32) {${laneOfTile}
 ${each(rowsPerThread, (r) => `  maxima[(rowLane + ${r}u * ROW_LANES) * (KEY_LANES / 4u) + keyLane / 4u][keyLane % 4u] = l${r};`)}
 }
 
@@ -87,9 +80,7 @@ fn rowSum(row: u32) -> f32 {
 
 /** O / l and ln2 m + ln l. The sum of a row that saw no key is exactly +0: told apart by its bits, as NaN is not less than anything. */
 export const store = ({ rowsPerThread, columns }: TileShape) => wgsl`
-fn store(tile: Located, lane: u32) {
-  let keyLane = lane % KEY_LANES;
-  let rowLane = (lane % THREADS) / KEY_LANES;
+fn store(tile: Located, lane: u32) {${laneOfTile}
 ${each(
   rowsPerThread,
   (r) => `  {

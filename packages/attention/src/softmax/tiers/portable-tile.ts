@@ -10,6 +10,13 @@ export interface Tile {
   rowsPerThread: number;
   /** vec4s of headDim that are in workgroup memory at a time. */
   chunk: number;
+  /** The next rows are read into registers while the present ones are multiplied. */
+  prefetch: boolean;
+  /**
+   * Rows whose threads alternate. With 2, threads that read the same keys and threads that read the same rows are both
+   * neighbours by one bit, which halves what wide reads of workgroup memory cost on some hardware.
+   */
+  abreast: 1 | 2;
 }
 
 /** A tile for given channels, with everything that follows from it. */
@@ -25,6 +32,8 @@ export interface TileShape extends Tile {
   columns: number;
   /** Keys whose values are in workgroup memory at a time. */
   valueChunk: number;
+  /** vec4s that a thread holds between the global read and the write to workgroup memory. */
+  fetched: { queries: number; keys: number; values: number };
   memory: Record<
     'queries' | 'keyValues' | 'weights' | 'maxima' | 'queryTokens' | 'keyTokens' | 'spoiled',
     WorkgroupArray
@@ -42,14 +51,23 @@ export function shapeOf(tile: Tile, headDim: number, valueDim: number): TileShap
   const rowOfValues = columns * keyLanes;
   let valueChunk = keyTile;
   while (valueChunk > 4 && valueChunk * rowOfValues > keyTile * (tile.chunk + 1)) valueChunk /= 2;
+  const threads = keyLanes * rowLanes;
+  const headChunks = Math.ceil(headVectors / chunk);
+  const fetched = (vectors: number) => (tile.prefetch ? Math.ceil(vectors / threads) : 0);
   return {
     ...tile,
     chunk,
+    abreast: rowLanes % tile.abreast === 0 ? tile.abreast : 1,
+    fetched: {
+      queries: headChunks > 1 ? fetched(queryTile * chunk) : 0,
+      keys: fetched(keyTile * chunk),
+      values: fetched(valueChunk * rowOfValues),
+    },
     keyLanes,
     rowLanes,
-    threads: keyLanes * rowLanes,
+    threads,
     headVectors,
-    headChunks: Math.ceil(headVectors / chunk),
+    headChunks,
     valueVectors,
     columns,
     valueChunk,
@@ -60,7 +78,7 @@ export function shapeOf(tile: Tile, headDim: number, valueDim: number): TileShap
       weights: { type: 'vec4<f32>', length: queryTile * (keyLanes + 1) },
       maxima: { type: 'vec4<f32>', length: (queryTile * keyLanes) / 4 },
       queryTokens: { type: 'i32', length: queryTile },
-      keyTokens: { type: 'i32', length: keyTile },
+      keyTokens: { type: 'i32', length: 2 * keyTile },
       spoiled: { type: 'atomic<u32>', length: 1 },
     },
   };
@@ -70,18 +88,20 @@ export function memoryBytes(shape: TileShape): number {
   return Object.values(shape.memory).reduce((sum, array) => sum + arrayBytes(array), 0);
 }
 
+const plain = { prefetch: false, abreast: 1 } as const;
+
 const tiles: readonly Tile[] = [
-  { queryTile: 64, keyTile: 64, rowsPerThread: 4, chunk: 8 },
-  { queryTile: 32, keyTile: 64, rowsPerThread: 4, chunk: 8 },
-  { queryTile: 16, keyTile: 64, rowsPerThread: 2, chunk: 8 },
-  { queryTile: 8, keyTile: 64, rowsPerThread: 1, chunk: 8 },
-  { queryTile: 4, keyTile: 64, rowsPerThread: 1, chunk: 8 },
+  { queryTile: 64, keyTile: 64, rowsPerThread: 4, chunk: 8, ...plain },
+  { queryTile: 32, keyTile: 64, rowsPerThread: 4, chunk: 8, ...plain },
+  { queryTile: 16, keyTile: 64, rowsPerThread: 2, chunk: 8, ...plain },
+  { queryTile: 8, keyTile: 64, rowsPerThread: 1, chunk: 8, ...plain },
+  { queryTile: 4, keyTile: 64, rowsPerThread: 1, chunk: 8, ...plain },
 ];
 
 /** On the CPU threads cost time and unrolled rows and columns cost compile time. */
 function softwareTile(valueDim: number): Tile {
   const keyTile = valueDim <= 32 ? 16 : valueDim <= 64 ? 32 : 64;
-  return { queryTile: 16, keyTile, rowsPerThread: 4, chunk: 8 };
+  return { queryTile: 16, keyTile, rowsPerThread: 4, chunk: 8, ...plain };
 }
 
 /** vec4 accumulators of a thread: more spill out of the registers. */

@@ -10,7 +10,7 @@ import {
 } from './forward-options.ts';
 import { keyConstants, keyStages } from './keys.ts';
 import { pairStages } from './pairs.ts';
-import { loadStages } from './portable-loads.ts';
+import { fetchRegisters, loadStages } from './portable-loads.ts';
 import { finishChanged, finishPlain, scores } from './portable-scores.ts';
 import { accumulate, accumulateSpoiled, rescale, rowMaxima, rowSums, store } from './portable-softmax.ts';
 import type { TileShape } from './portable-tile.ts';
@@ -49,6 +49,7 @@ export function portableForward(options: PortableOptions): Kernel {
       ROWS: tile.rowsPerThread,
       KEY_LANES: tile.keyLanes,
       ROW_LANES: tile.rowLanes,
+      ABREAST: tile.abreast,
       THREADS: tile.threads,
       CHUNK: tile.chunk,
       HEAD_VECTORS: tile.headVectors,
@@ -61,6 +62,7 @@ export function portableForward(options: PortableOptions): Kernel {
     },
     memory: tile.memory,
     registers: `${registers(tile)}
+${fetchRegisters(tile)}
 ${forwardNumbers}`,
     stages: [
       keyConstants,
@@ -78,7 +80,7 @@ ${forwardNumbers}`,
         outside: options.outside,
       }),
       spoiling[options.keep === undefined ? 'never' : 'noted'],
-      loadStages(tile),
+      ...loadStages(tile),
       scores(tile),
       ...options.tableStages,
       ...(hasExpressions(options) ? [...pairStages(options), finishChanged(tile)] : [finishPlain(tile)]),
@@ -99,25 +101,41 @@ ${forwardNumbers}`,
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
   resolveQueries(tile, lane);
+  resolveKeys(tile, 0u, count, 0u, lane);
   workgroupBarrier();
-  loadQueries(tile, 0u, 0u, lane);
+  fetchQueries(tile, 0u, 0u, lane);
+  if (HEAD_CHUNKS == 1u) { putQueries(tile, 0u, 0u, 0u, lane); }
+  fetchKeys(tile, 0u, 0u, lane);
   for (var start = 0u; start < count; start += KEY_TILE) {
-    resolveKeys(tile, start, count, lane);
-    workgroupBarrier();
+    let half = ((start / KEY_TILE) % 2u) * KEY_TILE;
+    let nextHalf = KEY_TILE - half;
+    resolveKeys(tile, start + KEY_TILE, count, nextHalf, lane);
     for (var chunk = 0u; chunk < HEAD_CHUNKS; chunk++) {
-      if (HEAD_CHUNKS > 1u) { loadQueries(tile, chunk, 0u, lane); }
-      loadKeys(tile, chunk, 0u, lane);
+      if (HEAD_CHUNKS > 1u) { putQueries(tile, half, chunk, 0u, lane); }
+      putKeys(tile, half, chunk, 0u, lane);
       workgroupBarrier();
+      if (chunk + 1u < HEAD_CHUNKS) {
+        fetchQueries(tile, half, chunk + 1u, lane);
+        fetchKeys(tile, half, chunk + 1u, lane);
+      } else {
+        fetchValues(tile, half, 0u, lane);
+      }
       scores(lane);
       workgroupBarrier();
     }
-    finishScores(tile, start, count, lane);
+    finishScores(tile, start, half, lane);
     workgroupBarrier();
     rescale(lane);
     for (var chunk = 0u; chunk < VALUE_CHUNKS; chunk++) {
       let generation = (start / KEY_TILE) * VALUE_CHUNKS + chunk + 1u;
-      loadValues(tile, chunk, generation, lane);
+      putValues(tile, half, chunk, generation, lane);
       workgroupBarrier();
+      if (chunk + 1u < VALUE_CHUNKS) {
+        fetchValues(tile, half, chunk + 1u, lane);
+      } else {
+        if (HEAD_CHUNKS > 1u) { fetchQueries(tile, nextHalf, 0u, lane); }
+        fetchKeys(tile, nextHalf, 0u, lane);
+      }
       if (isSpoiled(generation)) { accumulateSpoiled(chunk, lane); } else { accumulate(chunk, lane); }
       workgroupBarrier();
     }

@@ -2,7 +2,7 @@ import { wgsl } from '../../wgsl/assemble.ts';
 
 /**
  * Which rows a workgroup owns, and the tokens of its query slots in the workgroup array `queryTokens`; `resolveKeys`
- * does the same for the keys of a tile in `keyTokens`. Late queries come first: under a causal mask they have the most keys.
+ * does the same for keys. Late queries come first: under a causal mask they have the most keys.
  */
 export const rowStages = ({ queryOrder }: { queryOrder: boolean }) => wgsl`
 struct Located {
@@ -46,18 +46,14 @@ fn resolveQueries(tile: Located, lane: u32) {
   }
 }`;
 
-/** One tile's keys. */
-export const resolveKeys = wgsl`
-fn resolveKeys(tile: Located, start: u32, count: u32, lane: u32) {
-  for (var i = lane; i < KEY_TILE; i += THREADS) {
-    keyTokens[i] = ABSENT;
-    if (start + i < count) { keyTokens[i] = keyToken(tile, start + i); }
-  }
-}`;
+/** Which keys and rows of the tile a lane has. Written out in each stage: the compiler then knows the range of both. */
+export const laneOfTile = wgsl`
+  let keyLane = (lane / ABREAST) % KEY_LANES;
+  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;`;
 
-/** The same where the tokens of two tiles stand beside each other: `half` is 0 or KEY_TILE. */
-export const resolveNextKeys = wgsl`
-fn resolveNextKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
+/** The keys of a tile, in one half of `keyTokens`: 0 or KEY_TILE. The other half is the tile's before or after it. */
+export const resolveKeys = wgsl`
+fn resolveKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
   for (var i = lane; i < KEY_TILE; i += THREADS) {
     var token = ABSENT;
     if (start + i < count) { token = keyToken(tile, start + i); }

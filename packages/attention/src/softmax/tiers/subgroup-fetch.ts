@@ -1,5 +1,6 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 import { readOctet, readVector, type Storage } from './access.ts';
+import { carryStage } from './carry.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import type { SubgroupShape } from './subgroup-tile.ts';
 import { each } from './text.ts';
@@ -39,33 +40,6 @@ const put = (array: string, storage: Storage, as: Storage, place: string, halfPi
   return `  ${array}[${place}] = numbers;`;
 };
 
-/** `fetchX` reads a tile's rows into registers, `putX` writes them to workgroup memory; or `putX` does both, in a loop. */
-const carry = (spec: { name: string; total: number; threads: number; fetched: number }) => {
-  const { name, total, threads, fetched } = spec;
-  const whole = total % threads === 0;
-  const at = (n: number | string) => `${n}u * THREADS + lane`;
-  if (fetched === 0) {
-    return wgsl`
-fn fetch${name}(tile: Located, half: u32, lane: u32) {}
-
-fn put${name}(tile: Located, half: u32, generation: u32, lane: u32) {
-  for (var i = lane % THREADS; i < ${total}u; i += THREADS) { place${name}(i, read${name}(tile, half, i), generation); }
-}`;
-  }
-  return wgsl`
-fn fetch${name}(tile: Located, half: u32, lane: u32) {
-${each(fetched, (n) => `  fetched${n} = read${name}(tile, half, ${at(n)});`)}
-}
-
-fn put${name}(tile: Located, half: u32, generation: u32, lane: u32) {
-${each(fetched, (n) =>
-  whole || n < fetched - 1
-    ? `  place${name}(${at(n)}, fetched${n}, generation);`
-    : `  if (${at(n)} < ${total}u) { place${name}(${at(n)}, fetched${n}, generation); }`,
-)}
-}`;
-};
-
 /** Rows of a tile on their way into workgroup memory. `half` says which of the two lists in `keyTokens` is meant. */
 export function fetchStages(options: ForwardOptions, shape: SubgroupShape): string[] {
   const { storage, headDim, valueDim, keep } = options;
@@ -92,7 +66,7 @@ fn loadQueries(tile: Located, lane: u32) {
   }
 }
 
-fn readKeys(tile: Located, half: u32, i: u32) -> ${type} {
+fn readKeys(tile: Located, half: u32, chunk: u32, i: u32) -> ${type} {
   let token = keyTokens[half + min(i / HEAD_UNITS, KEY_TILE - 1u)];
   if (token >= 0) { return key${read}(tile.keyRow + u32(token & TOKEN_BITS), i % HEAD_UNITS); }
   return ${type}();
@@ -104,7 +78,7 @@ ${put(arrays.keys, storage, keysAs, 'at')}
 }
 
 // The keys of a lane are KEY_LANES apart; values lie in the order in which the weights name them.
-fn readValues(tile: Located, half: u32, i: u32) -> ${type} {
+fn readValues(tile: Located, half: u32, chunk: u32, i: u32) -> ${type} {
   let place = min(i / VALUE_UNITS, KEY_TILE - 1u);
   let token = keyTokens[half + place / KEYS + (place % KEYS) * KEY_LANES];
   if (token >= 0) { return value${read}(tile.keyRow + u32(token & TOKEN_BITS), i % VALUE_UNITS); }
@@ -116,7 +90,7 @@ fn placeValues(i: u32, numbers: ${type}, generation: u32) {
   let at = min(i / VALUE_UNITS, KEY_TILE - 1u) * VALUE_STRIDE + ${halfPieces ? 2 : wide}u * (i % VALUE_UNITS);
 ${put(arrays.values, storage, keysAs, 'at', halfPieces)}
 }`,
-    carry({ name: 'Keys', total: keyTile * shape.headUnits, threads, fetched: fetched.keys }),
-    carry({ name: 'Values', total: keyTile * shape.valueUnits, threads, fetched: fetched.values }),
+    carryStage({ name: 'Keys', total: keyTile * shape.headUnits, threads, registers: fetched.keys }),
+    carryStage({ name: 'Values', total: keyTile * shape.valueUnits, threads, registers: fetched.values }),
   ];
 }

@@ -2,13 +2,9 @@ import { wgsl } from '../../wgsl/assemble.ts';
 import type { Storage } from './access.ts';
 import { type ForwardOptions, hasExpressions } from './forward-options.ts';
 import { pairStages } from './pairs.ts';
+import { laneOfTile } from './rows.ts';
 import type { SubgroupShape } from './subgroup-tile.ts';
 import { each } from './text.ts';
-
-/** Which keys and rows of the tile a lane has. Written out in each stage: the compiler then knows the range of both. */
-export const laneOfTile = wgsl`
-  let keyLane = (lane / ABREAST) % KEY_LANES;
-  let rowLane = ((lane % THREADS) / (ABREAST * KEY_LANES)) * ABREAST + lane % ABREAST;`;
 
 /** Four or eight neighbouring numbers of a workgroup array as \`<name>a\` and \`<name>b\`. `at` counts its elements. */
 export const unpacked = {

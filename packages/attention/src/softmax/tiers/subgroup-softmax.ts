@@ -1,7 +1,8 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 import type { ForwardOptions } from './forward-options.ts';
 import { hasExpressions } from './forward-options.ts';
-import { laneOfTile, unpacked } from './subgroup-scores.ts';
+import { laneOfTile } from './rows.ts';
+import { unpacked } from './subgroup-scores.ts';
 import type { SubgroupShape } from './subgroup-tile.ts';
 import { each } from './text.ts';
 import { plainWeights, weights } from './weights.ts';

@@ -4,9 +4,7 @@ import { openWebGPU } from '../../device/webgpu.ts';
 import type { Tensor } from '../../tensor.ts';
 import { expectClose, randomArray, tolerances } from '../../testing/close.ts';
 import { deviceCases } from '../../testing/suite.ts';
-import { type AttendOptions, checkAttend } from '../attend.ts';
-import { attendOnGpu } from '../webgpu.ts';
-import type { SubgroupTile } from './subgroup-tile.ts';
+import { checkAttend } from '../attend.ts';
 
 const device = await openWebGPU({ tier: 'subgroup' });
 const reference = await openDevice('reference');
@@ -41,60 +39,6 @@ describe('the subgroup tier does as the reference does', () => {
     const item = deviceCases.find((one) => one.name === name);
     expect(item, 'a case of the suite').toBeDefined();
     await item!.run(device);
-  });
-});
-
-const plain: SubgroupTile = {
-  queryTile: 16,
-  keyTile: 16,
-  rowsPerThread: 4,
-  keysPerThread: 4,
-  queriesAs: 'f16',
-  keysAs: 'f16',
-  weightsAs: 'f16',
-  shared: false,
-  prefetch: true,
-  abreast: 1,
-};
-
-/** Each choice of a tile at least once; lanes of a row beyond a software subgroup's four meet in workgroup memory. */
-const tiles: [string, Partial<SubgroupTile>][] = [
-  ['prefetch, lanes of one subgroup', {}],
-  ['keys and values in turns, by workgroup memory', { shared: true, abreast: 2 }],
-  ['eight keys a thread', { keysPerThread: 8, keyTile: 32 }],
-  ['eight keys, f32 weights, two rows abreast', { keysPerThread: 8, abreast: 2, weightsAs: 'f32' }],
-  ['f32 queries', { queriesAs: 'f32', rowsPerThread: 2 }],
-  ['f32 keys and values in turns', { keysAs: 'f32', shared: true, weightsAs: 'f32' }],
-  ['f32 throughout, no prefetch', { queriesAs: 'f32', keysAs: 'f32', weightsAs: 'f32', prefetch: false }],
-  ['one vec4 of values a lane', { keyTile: 32, rowsPerThread: 2 }],
-];
-
-describe('every kind of tile', () => {
-  const shapes = { query: [1, 2, 35, 24], key: [1, 1, 41, 24], value: [1, 1, 41, 20] };
-  const spoiled = randomArray(3, shapes.value);
-  spoiled[33 * 20 + 7] = Number.NaN;
-  const window: AttendOptions = { mask: ({ query, key }) => query.sub(key).abs().lt(7), outputDType: 'f32' };
-
-  test.each(tiles)('%s', async (_name, change) => {
-    for (const [options, value] of [
-      [{ outputDType: 'f32' } as AttendOptions, randomArray(3, shapes.value)],
-      [window, spoiled],
-    ] as const) {
-      const run = async (on: typeof device | typeof reference) => {
-        const tensors = [
-          on.tensor(randomArray(1, shapes.query), shapes.query, 'f16'),
-          on.tensor(randomArray(2, shapes.key), shapes.key, 'f16'),
-          on.tensor(value, shapes.value, 'f16'),
-        ] as const;
-        const request = checkAttend(...tensors, options);
-        return on === device
-          ? attendOnGpu(device.gpu, request, { tier: 'subgroup', tile: { ...plain, ...change } })
-          : on.kernels.attend(request);
-      };
-      const [actual, expected] = [await run(device), await run(reference)];
-      expectClose(await actual.output.read(), await expected.output.read(), tolerances.f16, 'output');
-      expectClose(await actual.logSumExp.read(), await expected.logSumExp.read(), tolerances.f32, 'sum');
-    }
   });
 });
 

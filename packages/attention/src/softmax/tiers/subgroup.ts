@@ -3,7 +3,7 @@ import { storeVector } from './access.ts';
 import { epilogueStages, finishedRows } from './epilogue.ts';
 import { type ForwardOptions, forwardBindings, forwardConstants, forwardNumbers } from './forward-options.ts';
 import { keyConstants, keyStages } from './keys.ts';
-import { resolveNextKeys, rowStages } from './rows.ts';
+import { resolveKeys, rowStages } from './rows.ts';
 import { fetchRegisters, fetchStages } from './subgroup-fetch.ts';
 import { scoreStages } from './subgroup-scores.ts';
 import { registers, softmaxStages } from './subgroup-softmax.ts';
@@ -60,7 +60,7 @@ ${forwardNumbers}`,
       keyConstants,
       storeVector('output', options.outputStorage, options.valueDim),
       rowStages(options),
-      resolveNextKeys,
+      resolveKeys,
       ...keyStages({
         kind: options.keys,
         place: options.lists,
@@ -82,27 +82,27 @@ ${forwardNumbers}`,
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
   resolveQueries(tile, lane);
-  resolveNextKeys(tile, 0u, count, 0u, lane);
+  resolveKeys(tile, 0u, count, 0u, lane);
   workgroupBarrier();
   loadQueries(tile, lane);
-  fetchKeys(tile, 0u, lane);
-  putKeys(tile, 0u, 0u, lane);
+  fetchKeys(tile, 0u, 0u, lane);
+  putKeys(tile, 0u, 0u, 0u, lane);
   workgroupBarrier();
   for (var start = 0u; start < count; start += KEY_TILE) {
     let generation = start / KEY_TILE + 1u;
     let half = ((start / KEY_TILE) % 2u) * KEY_TILE;
     let nextHalf = KEY_TILE - half;
-    fetchValues(tile, half, lane);
-    resolveNextKeys(tile, start + KEY_TILE, count, nextHalf, lane);
+    fetchValues(tile, half, 0u, lane);
+    resolveKeys(tile, start + KEY_TILE, count, nextHalf, lane);
     scores(lane);
     finishScores(tile, start, half, lane);
     tellMaxima(lane);
 ${byMemory}    rescale(lane);
-${inTurns}    putValues(tile, half, generation, lane);
+${inTurns}    putValues(tile, half, 0u, generation, lane);
     workgroupBarrier();
-    fetchKeys(tile, nextHalf, lane);
+    fetchKeys(tile, nextHalf, 0u, lane);
 ${product[options.keep === undefined ? 'plain' : 'spoilable']}
-${inTurns}    putKeys(tile, nextHalf, generation, lane);
+${inTurns}    putKeys(tile, nextHalf, 0u, generation, lane);
     workgroupBarrier();
   }
   tellSums(lane);
