@@ -1,5 +1,5 @@
 // Times candidate tiles of each WebGPU tier beside each other:
-// node bench/gpu-tiles.ts [--only text] [--quick] [--json file] [--dawn toggles] [--suite]
+// node bench/gpu-tiles.ts [--only text] [--tiers portable,subgroup,matrix] [--quick] [--json file] [--dawn toggles] [--suite]
 // --suite first runs, on every tier, all cases in which a device must do as the reference does.
 // Every candidate first agrees with the reference on a small odd shape, plain and causal; then the median of ten calls,
 // finish() after each. The last lines name the best tile of each case, and then time what attend() chooses by itself.
@@ -30,13 +30,13 @@ const argument = (name: string) => {
 };
 const quick = process.argv.includes('--quick');
 const only = argument('--only') ?? '';
+const tiers = (argument('--tiers')?.split(',') ?? ['portable', 'subgroup', 'matrix']) as GpuTier[];
 const device = await openWebGPU({ dawnFeatures: argument('--dawn')?.split(',') });
 const reference = await openDevice('reference');
 const machine = machineOf(device.gpu);
 console.log(`${device.description}, tier ${device.tier} ${JSON.stringify(device.capabilities)}`);
 
 if (process.argv.includes('--suite')) {
-  const tiers = (argument('--tiers')?.split(',') ?? ['portable', 'subgroup', 'matrix']) as GpuTier[];
   for (const tier of tiers) {
     if (tier === 'matrix' && device.tier !== 'matrix') continue;
     const forced = await openWebGPU({ tier });
@@ -365,7 +365,7 @@ for (const dtype of ['f16', 'f32'] as const) {
     const request = checkAttend(query, key, value, {});
     const seen = new Set<string>();
     let best = { tflops: 0, text: '' };
-    for (const forced of candidates(headDim)) {
+    for (const forced of candidates(headDim).filter(({ tier }) => tiers.includes(tier))) {
       const { text, fits } = sizesOf(forced, headDim, dtype);
       if (seen.has(text)) continue;
       seen.add(text);
@@ -447,7 +447,7 @@ for (const dtype of ['f16', 'f32'] as const) {
       const name = `${item.name} ${dtype} 1x${item.heads}x${item.tokens}x${headDim}`;
       if (!`chosen ${name}`.includes(only)) continue;
       const [query, key, value] = inputs(item.heads, item.tokens, headDim, dtype);
-      for (const tier of ['portable', 'subgroup', 'matrix'] as const) {
+      for (const tier of tiers) {
         if (tier === 'matrix' && (device.tier !== 'matrix' || dtype !== 'f16')) continue;
         try {
           const request = checkAttend(query, key, value, { ...item.options(), tier });

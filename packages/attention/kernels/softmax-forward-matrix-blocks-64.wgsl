@@ -145,14 +145,6 @@ fn queryInOrder(slot: u32) -> i32 {
   return i32(slot);
 }
 
-fn resolveQueries(tile: Located, lane: u32) {
-  for (var i = lane; i < QUERY_TILE; i += THREADS) {
-    let slot = tile.firstSlot + i;
-    queryTokens[i] = ABSENT;
-    if (slot < tile.endSlot) { queryTokens[i] = queryInOrder(slot); }
-  }
-}
-
 fn rowAt(at: u32) -> u32 { return plan[shape.rowsAt + at]; }
 fn blockAt(at: u32) -> u32 { return plan[shape.blocksAt + at]; }
 

@@ -148,14 +148,6 @@ fn queryInOrder(slot: u32) -> i32 {
   return i32(slot);
 }
 
-fn resolveQueries(tile: Located, lane: u32) {
-  for (var i = lane; i < QUERY_TILE; i += THREADS) {
-    let slot = tile.firstSlot + i;
-    queryTokens[i] = ABSENT;
-    if (slot < tile.endSlot) { queryTokens[i] = queryInOrder(slot); }
-  }
-}
-
 fn keyCount(tile: Located) -> u32 {
   let end = i32(min(tile.firstSlot + QUERY_TILE, tile.endSlot)) + shape.causalOffset;
   return u32(clamp(end, 0, i32(shape.keyTokens)));

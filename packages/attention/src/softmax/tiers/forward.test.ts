@@ -26,6 +26,7 @@ const options: ForwardOptions = {
   memoryLimit: 32768,
 };
 const machine = { software: false, memoryBytes: 32768, threads: 256, subgroupMin: 32 };
+const cut = { queryBlock: 64, keys: { slots: 4096, block: 1 } };
 const wide = { ...options, headDim: 1024, valueDim: 1024 };
 
 describe('subgroup tiles', () => {
@@ -61,17 +62,20 @@ describe('subgroup tiles', () => {
 
 describe('the kernel of a call', () => {
   test('is of the tier of the device', () => {
-    expect(chooseForward(options, 64, machine, 'subgroup', undefined).tier).toBe('subgroup');
-    expect(chooseForward(options, 64, machine, 'portable', undefined).tier).toBe('portable');
+    expect(chooseForward(options, cut, machine, 'subgroup', undefined).tier).toBe('subgroup');
+    expect(chooseForward(options, cut, machine, 'portable', undefined).tier).toBe('portable');
+    const halves = { ...options, storage: 'f16', outputStorage: 'f16' } as const;
+    expect(chooseForward(halves, cut, machine, 'matrix', undefined).tier).toBe('matrix');
   });
 
   test('is of a lower tier where that of the device has no tile', () => {
-    expect(chooseForward(wide, 64, machine, 'subgroup', undefined).tier).toBe('portable');
+    expect(chooseForward(wide, cut, machine, 'subgroup', undefined).tier).toBe('portable');
+    expect(chooseForward(options, cut, machine, 'matrix', undefined).tier).toBe('subgroup');
   });
 
   test('is refused where the tier that must run has no tile, with what it would need', () => {
-    expect(() => chooseForward(wide, 64, machine, 'subgroup', 'subgroup')).toThrow(DeviceError);
-    expect(() => chooseForward(wide, 64, machine, 'subgroup', 'subgroup')).toThrow(
+    expect(() => chooseForward(wide, cut, machine, 'subgroup', 'subgroup')).toThrow(DeviceError);
+    expect(() => chooseForward(wide, cut, machine, 'subgroup', 'subgroup')).toThrow(
       /a tile for f32 with headDim 1024 and valueDim 1024; this machine: 32768 bytes/,
     );
   });

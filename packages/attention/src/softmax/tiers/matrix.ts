@@ -8,7 +8,7 @@ import { plainTile, weighStages } from './matrix-softmax.ts';
 import { spoiledStages } from './matrix-spoiled.ts';
 import { FRAGMENT, type MatrixShape } from './matrix-tile.ts';
 import { pairStages } from './pairs.ts';
-import { rowStages } from './rows.ts';
+import { resolveQueries, rowStages } from './rows.ts';
 import { each } from './text.ts';
 
 const left = 'subgroup_matrix_left<f16, 16, 16>';
@@ -127,6 +127,7 @@ export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kern
       ...loadStages(options, shape),
       storeVector('output', options.outputStorage, options.valueDim),
       rowStages(options),
+      ...(options.queryOrder ? [resolveQueries] : []),
       ...keyStages({
         kind: options.keys,
         place: options.lists,
@@ -163,7 +164,7 @@ ${declareWords(shape, 'value')}
   var mode = FIRST;
   loop {
     {
-${looksUp ? `      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }\n      workgroupBarrier();` : ''}
+${looksUp ? `      workgroupBarrier();\n      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }\n      workgroupBarrier();` : ''}
 ${contiguous ? `      let firstToken = ${tokenAt('0u')};` : ''}
 ${fetchWords(shape, 'key', '0u', contiguous ? 'firstToken' : '0u')}
 ${storeWords(shape, 'key')}

@@ -14,7 +14,7 @@ import { fetchRegisters, loadStages } from './portable-loads.ts';
 import { finishChanged, finishPlain, scores } from './portable-scores.ts';
 import { accumulate, accumulateSpoiled, rescale, rowMaxima, rowSums, store } from './portable-softmax.ts';
 import type { TileShape } from './portable-tile.ts';
-import { resolveKeys, rowStages } from './rows.ts';
+import { resolveKeys, resolveQueries, rowStages } from './rows.ts';
 import { each } from './text.ts';
 import { spoiling, weights } from './weights.ts';
 
@@ -71,6 +71,7 @@ ${forwardNumbers}`,
       readVector('value', storage, valueDim),
       storeVector('output', options.outputStorage, valueDim),
       rowStages(options),
+      resolveQueries,
       resolveKeys,
       ...keyStages({
         kind: options.keys,

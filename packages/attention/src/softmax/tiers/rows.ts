@@ -1,8 +1,8 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 
 /**
- * Which rows a workgroup owns, and the tokens of its query slots in the workgroup array `queryTokens`; `resolveKeys`
- * does the same for keys. Late queries come first: under a causal mask they have the most keys.
+ * Which rows a workgroup owns, and the token of a query slot. Late queries come first: under a causal mask they have the
+ * most keys.
  */
 export const rowStages = ({ queryOrder }: { queryOrder: boolean }) => wgsl`
 struct Located {
@@ -36,8 +36,10 @@ fn locate(workgroup: u32) -> Located {
 
 fn queryInOrder(slot: u32) -> i32 {
 ${queryOrder ? '  let token = plan[slot];\n  return select(i32(token), ABSENT, token == NO_TOKEN);' : '  return i32(slot);'}
-}
+}`;
 
+/** The tokens of the tile's query slots, in the workgroup array `queryTokens`. */
+export const resolveQueries = wgsl`
 fn resolveQueries(tile: Located, lane: u32) {
   for (var i = lane; i < QUERY_TILE; i += THREADS) {
     let slot = tile.firstSlot + i;

@@ -3,7 +3,7 @@ import { storeVector } from './access.ts';
 import { epilogueStages, finishedRows } from './epilogue.ts';
 import { type ForwardOptions, forwardBindings, forwardConstants, forwardNumbers } from './forward-options.ts';
 import { keyConstants, keyStages } from './keys.ts';
-import { resolveKeys, rowStages } from './rows.ts';
+import { resolveKeys, resolveQueries, rowStages } from './rows.ts';
 import { fetchRegisters, fetchStages } from './subgroup-fetch.ts';
 import { scoreStages } from './subgroup-scores.ts';
 import { registers, softmaxStages } from './subgroup-softmax.ts';
@@ -60,6 +60,7 @@ ${forwardNumbers}`,
       keyConstants,
       storeVector('output', options.outputStorage, options.valueDim),
       rowStages(options),
+      resolveQueries,
       resolveKeys,
       ...keyStages({
         kind: options.keys,
