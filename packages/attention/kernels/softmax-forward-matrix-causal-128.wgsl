@@ -313,10 +313,101 @@ fn main(
       tileMemory[0u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = keyWords0;
       tileMemory[0u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = keyWords1;
     }
-    for (var start = 0u; start < count; start += KEY_TILE) {
+    let diagonal = u32(clamp(i32(tile.firstSlot) + shape.causalOffset + 1, 0, i32(count))) / KEY_TILE * KEY_TILE;
+    for (var start = 0u; start < diagonal; start += KEY_TILE) {
       let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
       let tokensAt = start % (2u * KEY_TILE);
-      let plain = start + KEY_TILE <= count && (firstToken & TOKEN_BITS) + i32(KEY_TILE) <= firstQuery + shape.causalOffset + 1;
+      let plain = true;
+      workgroupBarrier();
+
+
+      valueWords0 = vec4<u32>();
+      if (start + (lane + 0u) / 16u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
+      valueWords1 = vec4<u32>();
+      if (start + (lane + 256u) / 16u < count) { valueWords1 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
+      {
+        var s0_0 = subgroup_matrix_result<f32, 16, 16>();
+        var s1_0 = subgroup_matrix_result<f32, 16, 16>();
+        let k0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 0u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_0, k0_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_0, k0_0, s1_0);
+        let k1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 2u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_1, k1_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_1, k1_0, s1_0);
+        let k2_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 4u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_2, k2_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_2, k2_0, s1_0);
+        let k3_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 6u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_3, k3_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_3, k3_0, s1_0);
+        let k4_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 8u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_4, k4_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_4, k4_0, s1_0);
+        let k5_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 10u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_5, k5_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_5, k5_0, s1_0);
+        let k6_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 12u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_6, k6_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_6, k6_0, s1_0);
+        let k7_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 17u + 14u, 17u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_7, k7_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_7, k7_0, s1_0);
+        subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, s0_0, 9u);
+        subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, s1_0, 9u);
+      }
+      workgroupBarrier();
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
+      tileMemory[544u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = valueWords0;
+      tileMemory[544u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = valueWords1;
+
+      workgroupBarrier();
+      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
+      keyWords0 = vec4<u32>();
+      if (start + KEY_TILE + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
+      keyWords1 = vec4<u32>();
+      if (start + KEY_TILE + (lane + 256u) / 16u < count) { keyWords1 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
+      if (mode != MAXIMA) {
+
+        let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 0u, 9u);
+        let p1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 0u, 9u);
+        let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 17u);
+        o0_0 = subgroupMatrixMultiplyAccumulate(p0_0, v0_0, o0_0);
+        o1_0 = subgroupMatrixMultiplyAccumulate(p1_0, v0_0, o1_0);
+        let v0_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 2u + firstChannel / 8u, 17u);
+        o0_1 = subgroupMatrixMultiplyAccumulate(p0_0, v0_1, o0_1);
+        o1_1 = subgroupMatrixMultiplyAccumulate(p1_0, v0_1, o1_1);
+        let v0_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 4u + firstChannel / 8u, 17u);
+        o0_2 = subgroupMatrixMultiplyAccumulate(p0_0, v0_2, o0_2);
+        o1_2 = subgroupMatrixMultiplyAccumulate(p1_0, v0_2, o1_2);
+        let v0_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 6u + firstChannel / 8u, 17u);
+        o0_3 = subgroupMatrixMultiplyAccumulate(p0_0, v0_3, o0_3);
+        o1_3 = subgroupMatrixMultiplyAccumulate(p1_0, v0_3, o1_3);
+        let p0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 4u, 9u);
+        let p1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 4u, 9u);
+        let v1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 272u + firstChannel / 8u, 17u);
+        o0_0 = subgroupMatrixMultiplyAccumulate(p0_1, v1_0, o0_0);
+        o1_0 = subgroupMatrixMultiplyAccumulate(p1_1, v1_0, o1_0);
+        let v1_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 274u + firstChannel / 8u, 17u);
+        o0_1 = subgroupMatrixMultiplyAccumulate(p0_1, v1_1, o0_1);
+        o1_1 = subgroupMatrixMultiplyAccumulate(p1_1, v1_1, o1_1);
+        let v1_2 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 276u + firstChannel / 8u, 17u);
+        o0_2 = subgroupMatrixMultiplyAccumulate(p0_1, v1_2, o0_2);
+        o1_2 = subgroupMatrixMultiplyAccumulate(p1_1, v1_2, o1_2);
+        let v1_3 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 278u + firstChannel / 8u, 17u);
+        o0_3 = subgroupMatrixMultiplyAccumulate(p0_1, v1_3, o0_3);
+        o1_3 = subgroupMatrixMultiplyAccumulate(p1_1, v1_3, o1_3);
+      }
+      tileMemory[0u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = keyWords0;
+      tileMemory[0u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = keyWords1;
+      // a row that has outgrown its base makes the rest of a first attempt useless
+      if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
+        if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
+      }
+    }
+    for (var start = diagonal; start < count; start += KEY_TILE) {
+      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let tokensAt = start % (2u * KEY_TILE);
+      let plain = false;
       workgroupBarrier();
 
       if (!plain) { clearSpoiled(lane); }

@@ -95,13 +95,55 @@ fn keyOrAbsent(tile: Located, slot: u32, count: u32) -> i32 {
 /** Text of the tile's first token, for tiles of neighbours. */
 const tokenAt = (start: string) => `keyToken(tile, min(${start}, max(count, 1u) - 1u))`;
 
+/** Visits the tiles from `from` to `to`: scores, weights, product. `plain`: WGSL that says whether a tile needs no finishing. */
+const walk = (shape: MatrixShape, from: string, to: string, plain: string) => {
+  const { contiguous, looksUp } = shape;
+  const mayHide = shape.hiding !== 'nothing' && plain !== 'true';
+  return wgsl`    for (var start = ${from}; start < ${to}; start += KEY_TILE) {
+      let firstToken = ${contiguous ? tokenAt('start') : 'ABSENT'};
+      let tokensAt = start % (2u * KEY_TILE);
+      let plain = ${plain};
+      workgroupBarrier();
+${looksUp ? '      var tokenOfNext = ABSENT;\n      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }' : ''}
+${mayHide ? '      if (!plain) { clearSpoiled(lane); }' : ''}
+${fetchWords(shape, 'value', 'start', contiguous ? 'firstToken' : 'tokensAt')}
+      {
+${scores(shape)}
+      }
+      workgroupBarrier();
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
+${mayHide ? `      if (plain) {\n${storeWords(shape, 'value')}\n      } else {\n${storeWords(shape, 'value', 'finite')}\n      }` : storeWords(shape, 'value')}
+${looksUp ? '      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }' : ''}
+      workgroupBarrier();
+${contiguous ? `      let nextToken = ${tokenAt('start + KEY_TILE')};` : ''}
+${fetchWords(shape, 'key', 'start + KEY_TILE', contiguous ? 'nextToken' : 'KEY_TILE - tokensAt')}
+      if (mode != MAXIMA) {
+${mayHide ? '        if (!plain) { spoilRow(start, row, part); }' : ''}
+${accumulate(shape)}
+      }
+${storeWords(shape, 'key')}
+      // a row that has outgrown its base makes the rest of a first attempt useless
+      if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
+        if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
+      }
+    }`;
+};
+
+/** All tiles. Under a causal mask those before the diagonal come first, in a loop without what the diagonal needs. */
+const walks = (options: ForwardOptions, shape: MatrixShape) => {
+  if (shape.hiding !== 'causal' || options.keys !== 'all' || options.queryOrder)
+    return walk(shape, '0u', 'count', plainTile(shape, options));
+  return `    let diagonal = u32(clamp(i32(tile.firstSlot) + shape.causalOffset + 1, 0, i32(count))) / KEY_TILE * KEY_TILE;
+${walk(shape, '0u', 'diagonal', 'true')}
+${walk(shape, 'diagonal', 'count', 'false')}`;
+};
+
 /**
  * Softmax attention on the GPU's matrix units: f16 factors, f32 sums (Dao 2023, FlashAttention-2, each subgroup its own query
  * rows). Fragments are opaque, so scores pass through workgroup memory once a tile, where lanes weigh whole rows.
  */
 export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kernel {
   const { contiguous, looksUp, hiding } = shape;
-  const masked = hiding !== 'nothing';
   return assemble({
     name: 'softmax-forward-matrix',
     enables: ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'],
@@ -169,34 +211,7 @@ ${contiguous ? `      let firstToken = ${tokenAt('0u')};` : ''}
 ${fetchWords(shape, 'key', '0u', contiguous ? 'firstToken' : '0u')}
 ${storeWords(shape, 'key')}
     }
-    for (var start = 0u; start < count; start += KEY_TILE) {
-      let firstToken = ${contiguous ? tokenAt('start') : 'ABSENT'};
-      let tokensAt = start % (2u * KEY_TILE);
-      let plain = ${plainTile(shape, options)};
-      workgroupBarrier();
-${looksUp ? '      var tokenOfNext = ABSENT;\n      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }' : ''}
-${masked ? '      if (!plain) { clearSpoiled(lane); }' : ''}
-${fetchWords(shape, 'value', 'start', contiguous ? 'firstToken' : 'tokensAt')}
-      {
-${scores(shape)}
-      }
-      workgroupBarrier();
-      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
-${masked ? `      if (plain) {\n${storeWords(shape, 'value')}\n      } else {\n${storeWords(shape, 'value', 'finite')}\n      }` : storeWords(shape, 'value')}
-${looksUp ? '      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }' : ''}
-      workgroupBarrier();
-${contiguous ? `      let nextToken = ${tokenAt('start + KEY_TILE')};` : ''}
-${fetchWords(shape, 'key', 'start + KEY_TILE', contiguous ? 'nextToken' : 'KEY_TILE - tokensAt')}
-      if (mode != MAXIMA) {
-${masked ? '        if (!plain) { spoilRow(start, row, part); }' : ''}
-${accumulate(shape)}
-      }
-${storeWords(shape, 'key')}
-      // a row that has outgrown its base makes the rest of a first attempt useless
-      if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
-        if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
-      }
-    }
+${walks(options, shape)}
     if (mode == EXACT) { break; }
     if (mode == FIRST) {
       if (workgroupUniformLoad(&outgrown[0]) == 0u) { break; }
