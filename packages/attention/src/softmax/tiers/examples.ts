@@ -87,8 +87,8 @@ const examples: Example[] = [
     },
     { name: 'blocks-64', queryBlock: 64, headDim: 64, options: { keys: 'blocks' as const } },
     {
-      name: 'blocks-16-window',
-      queryBlock: 16,
+      name: 'blocks-64-window',
+      queryBlock: 64,
       headDim: 64,
       options: { keys: 'blocks' as const, honourFullBlocks: true },
       keep: ({ query, key }: Positions) => query.sub(key).abs().lt(64),

@@ -95,14 +95,18 @@ fn keyOrAbsent(tile: Located, slot: u32, count: u32) -> i32 {
 /** Text of the tile's first token, for tiles of neighbours. */
 const tokenAt = (start: string) => `keyToken(tile, min(${start}, max(count, 1u) - 1u))`;
 
-/** Visits the tiles from `from` to `to`: scores, weights, product. `plain`: WGSL that says whether a tile needs no finishing. */
-const walk = (shape: MatrixShape, from: string, to: string, plain: string) => {
+/**
+ * Visits the tiles from `from` to `to`: scores, weights, product.
+ * @param plain WGSL that says whether a tile needs no finishing
+ * @param leaves whether the walk ends at the first tile that needs it, with `start` there
+ */
+const walk = (shape: MatrixShape, from: string, to: string, plain: string, leaves = false) => {
   const { contiguous, looksUp } = shape;
-  const mayHide = shape.hiding !== 'nothing' && plain !== 'true';
-  return wgsl`    for (var start = ${from}; start < ${to}; start += KEY_TILE) {
+  const mayHide = shape.hiding !== 'nothing' && plain !== 'true' && !leaves;
+  return wgsl`    ${leaves ? `var start = ${from};\n    for (; start < ${to}; start += KEY_TILE) {` : `for (var start = ${from}; start < ${to}; start += KEY_TILE) {`}
       let firstToken = ${contiguous ? tokenAt('start') : 'ABSENT'};
       let tokensAt = start % (2u * KEY_TILE);
-      let plain = ${plain};
+${leaves ? `      if (!(${plain})) { break; }\n      let plain = true;` : `      let plain = ${plain};`}
       workgroupBarrier();
 ${looksUp ? '      var tokenOfNext = ABSENT;\n      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }' : ''}
 ${mayHide ? '      if (!plain) { clearSpoiled(lane); }' : ''}
@@ -129,13 +133,20 @@ ${storeWords(shape, 'key')}
     }`;
 };
 
-/** All tiles. Under a causal mask those before the diagonal come first, in a loop without what the diagonal needs. */
+/**
+ * All tiles. Those that need no finishing come first, in a loop without what the others need: under a causal mask those before
+ * the diagonal, in block lists the full blocks (which uploadPlan puts first; in another order the rule still holds, later).
+ */
 const walks = (options: ForwardOptions, shape: MatrixShape) => {
-  if (shape.hiding !== 'causal' || options.keys !== 'all' || options.queryOrder)
-    return walk(shape, '0u', 'count', plainTile(shape, options));
-  return `    let diagonal = u32(clamp(i32(tile.firstSlot) + shape.causalOffset + 1, 0, i32(count))) / KEY_TILE * KEY_TILE;
+  const plain = plainTile(shape, options);
+  if (shape.hiding === 'causal' && options.keys === 'all' && !options.queryOrder)
+    return `    let diagonal = u32(clamp(i32(tile.firstSlot) + shape.causalOffset + 1, 0, i32(count))) / KEY_TILE * KEY_TILE;
 ${walk(shape, '0u', 'diagonal', 'true')}
 ${walk(shape, 'diagonal', 'count', 'false')}`;
+  if (shape.hiding === 'expressions' && options.keys === 'blocks' && plain !== 'false')
+    return `${walk(shape, '0u', 'count', plain, true)}
+${walk(shape, 'start', 'count', plain)}`;
+  return walk(shape, '0u', 'count', plain);
 };
 
 /**

@@ -1,4 +1,4 @@
-// softmax-forward-matrix: 13448 bytes of workgroup memory, 64 threads
+// softmax-forward-matrix: 19464 bytes of workgroup memory, 128 threads
 
 enable f16;
 enable subgroups;
@@ -43,26 +43,26 @@ struct Shape {
 @group(0) @binding(5) var<uniform> shape: Shape;
 @group(0) @binding(6) var<storage, read> plan: array<u32>;
 
-const QUERY_TILE = 16u;
+const QUERY_TILE = 64u;
 const KEY_TILE = 32u;
-const THREADS = 64u;
-const SUBGROUPS = 2u;
+const THREADS = 128u;
+const SUBGROUPS = 4u;
 const VALUE_VECTORS = 16u;
 const VALUES_AT = 288u;
 const SCORES_AT = 576u;
-const WEIGHTS_AT = 720u;
+const WEIGHTS_AT = 576u;
 const NO_TOKEN = 4294967295u;
 const MINUS_INFINITY = 4286578688u;
 const NOT_A_NUMBER = 2143289344u;
 const HIDDEN_BITS = 4020342536u;
 const LEAST_BITS = 34086122u;
 
-var<workgroup> tileMemory: array<vec4<u32>, 800>;
+var<workgroup> tileMemory: array<vec4<u32>, 1152>;
 var<workgroup> keyTokens: array<i32, 64>;
 var<workgroup> outgrown: array<atomic<u32>, 1>;
 var<workgroup> spoiled: array<atomic<u32>, 1>;
 var<workgroup> spoiledKeys: array<atomic<u32>, 64>;
-var<workgroup> spoiledRows: array<atomic<u32>, 32>;
+var<workgroup> spoiledRows: array<atomic<u32>, 128>;
 
 const LOG2_E = 1.4426950408889634;
 const LN_2 = 0.6931471805599453;
@@ -100,9 +100,9 @@ fn queryToken(tile: Located, row: u32) -> i32 {
 fn stageQueries(tile: Located, lane: u32) {
   // a negative scale turns the queries' signs, so that the softmax may take the scale to be positive
   let signs = select(0u, 0x80008000u, shape.scale < 0.0);
-  for (var n = 0u; n < 2u; n++) {
+  for (var n = 0u; n < 4u; n++) {
     let i = lane + n * THREADS;
-    if (i < 128u) {
+    if (i < 512u) {
       let row = i / 8u;
       let token = queryToken(tile, row);
       var numbers = vec4<u32>();
@@ -194,7 +194,7 @@ fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt
   let query = queryToken(tile, row);
   let querySlot = i32(tile.firstSlot - tile.block * shape.queryBlock + row);
   let turn = select(1.0, -1.0, shape.scale < 0.0);
-  for (var v = 0u; v < 2u; v++) {
+  for (var v = 0u; v < 4u; v++) {
     let at = SCORES_AT + row * 9u + first + v;
     let key = 4u * (first + v);
     let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
@@ -217,16 +217,17 @@ var<private> base = -1e30;
 var<private> sum = 0.0;
 
 fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, plain: bool, row: u32, part: u32, mode: u32) {
-  let at = SCORES_AT + row * 9u + part * 2u;
-  if (!plain) { finishScores(tile, start, count, firstToken, tokensAt, row, part * 2u); }
+  let at = SCORES_AT + row * 9u + part * 4u;
+  if (!plain) { finishScores(tile, start, count, firstToken, tokensAt, row, part * 4u); }
   let factor = select(1.0, abs(shape.scale) * LOG2_E, plain);
   let s0 = bitcast<vec4<f32>>(tileMemory[at + 0u]);
   let s1 = bitcast<vec4<f32>>(tileMemory[at + 1u]);
+  let s2 = bitcast<vec4<f32>>(tileMemory[at + 2u]);
+  let s3 = bitcast<vec4<f32>>(tileMemory[at + 3u]);
   if (mode == MAXIMA || (mode == FIRST && subgroupAny(base < LOWEST))) {
-    let largest = max(s0, s1);
+    let largest = max(max(s0, s1), max(s2, s3));
     var highest = max(max(largest.x, largest.y), max(largest.z, largest.w)) * factor;
     highest = max(highest, subgroupShuffleXor(highest, 1u));
-    highest = max(highest, subgroupShuffleXor(highest, 2u));
     if (mode == MAXIMA) {
       base = max(base, highest);
       return;
@@ -237,11 +238,14 @@ fn weigh(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, 
   let factors = vec4<f32>(factor);
   let p0 = exp2(fma(s0, factors, minus));
   let p1 = exp2(fma(s1, factors, minus));
-  let totals = p0 + p1;
+  let p2 = exp2(fma(s2, factors, minus));
+  let p3 = exp2(fma(s3, factors, minus));
+  let totals = p0 + p1 + p2 + p3;
   let total = (totals.x + totals.y) + (totals.z + totals.w);
   if (total > MOST) { atomicStore(&outgrown[0], 1u); }
   sum += total;
-  tileMemory[WEIGHTS_AT + row * 5u + part * 1u + 0u] = vec4<u32>(pack2x16float(p0.xy), pack2x16float(p0.zw), pack2x16float(p1.xy), pack2x16float(p1.zw));
+  tileMemory[WEIGHTS_AT + row * 9u + part * 4u + 0u] = vec4<u32>(pack2x16float(p0.xy), pack2x16float(p0.zw), pack2x16float(p1.xy), pack2x16float(p1.zw));
+  tileMemory[WEIGHTS_AT + row * 9u + part * 4u + 1u] = vec4<u32>(pack2x16float(p2.xy), pack2x16float(p2.zw), pack2x16float(p3.xy), pack2x16float(p3.zw));
 }
 
 fn finite(key: u32, d: u32, word: vec4<u32>, start: u32) -> vec4<u32> {
@@ -257,11 +261,11 @@ fn finite(key: u32, d: u32, word: vec4<u32>, start: u32) -> vec4<u32> {
 
 fn spoilRow(start: u32, row: u32, part: u32) {
   if (atomicLoad(&spoiled[0]) != start / KEY_TILE + 1u) { return; }
-  for (var i = 0u; i < 8u; i++) {
-    let word = tileMemory[WEIGHTS_AT + row * 5u + part * 1u + i / 8u];
+  for (var i = 0u; i < 16u; i++) {
+    let word = tileMemory[WEIGHTS_AT + row * 9u + part * 4u + i / 8u];
     if (((word[(i % 8u) / 2u] >> (16u * (i % 2u))) & 0xffffu) == 0u) { continue; }
     for (var m = 0u; m < 2u; m++) {
-      atomicOr(&spoiledRows[row * 2u + m], atomicLoad(&spoiledKeys[(part * 8u + i) * 2u + m]));
+      atomicOr(&spoiledRows[row * 2u + m], atomicLoad(&spoiledKeys[(part * 16u + i) * 2u + m]));
     }
   }
 }
@@ -289,7 +293,7 @@ fn storeColumn(row: u32, d: u32, numbers: vec4<f32>) {
   if (d < VALUE_VECTORS) { outputStore(row, d, added(row, d, scaled(row, numbers))); }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(128)
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
   @builtin(num_workgroups) groups: vec3<u32>,
@@ -299,11 +303,11 @@ fn main(
   let workgroup = shape.firstGroup + group.x + group.y * groups.x;
   if (workgroup >= shape.endGroup) { return; }
   let subgroupAt = min(subgroup, SUBGROUPS - 1u);
-  let firstRow = subgroupAt / 2u * 16u;
+  let firstRow = subgroupAt / 2u * 32u;
   let firstKey = subgroupAt % 2u * 16u;
   let firstChannel = subgroupAt % 2u * 32u;
-  let row = lane / 4u;
-  let part = lane % 4u;
+  let row = lane / 2u;
+  let part = lane % 2u;
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
@@ -313,142 +317,169 @@ fn main(
   let q0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 2u, 9u);
   let q0_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 4u, 9u);
   let q0_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 6u, 9u);
+  let q1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 9u + 0u, 9u);
+  let q1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 9u + 2u, 9u);
+  let q1_2 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 9u + 4u, 9u);
+  let q1_3 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 16u) * 9u + 6u, 9u);
   workgroupBarrier();
   var o0_0 = subgroup_matrix_result<f32, 16, 16>();
   var o0_1 = subgroup_matrix_result<f32, 16, 16>();
+  var o1_0 = subgroup_matrix_result<f32, 16, 16>();
+  var o1_1 = subgroup_matrix_result<f32, 16, 16>();
   var keyWords0: vec4<u32>;
   var keyWords1: vec4<u32>;
-  var keyWords2: vec4<u32>;
-  var keyWords3: vec4<u32>;
   var valueWords0: vec4<u32>;
   var valueWords1: vec4<u32>;
-  var valueWords2: vec4<u32>;
-  var valueWords3: vec4<u32>;
   var mode = FIRST;
   loop {
     {
       workgroupBarrier();
       if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
       workgroupBarrier();
-
+      let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) {
-        let token = keyTokens[0u + (lane + 0u) / 8u];
-        if (token >= 0) { keyWords0 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
-      }
+      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       keyWords1 = vec4<u32>();
-      if (0u + (lane + 64u) / 8u < count) {
-        let token = keyTokens[0u + (lane + 64u) / 8u];
-        if (token >= 0) { keyWords1 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 64u) % 8u); }
+      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
+      tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
+      tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+    }
+    var start = 0u;
+    for (; start < count; start += KEY_TILE) {
+      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let tokensAt = start % (2u * KEY_TILE);
+      if (!(start + KEY_TILE <= count && firstToken >= FULL)) { break; }
+      let plain = true;
+      workgroupBarrier();
+      var tokenOfNext = ABSENT;
+      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }
+
+      valueWords0 = vec4<u32>();
+      if (start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
+      valueWords1 = vec4<u32>();
+      if (start + (lane + 128u) / 8u < count) { valueWords1 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
+      {
+        var s0_0 = subgroup_matrix_result<f32, 16, 16>();
+        var s1_0 = subgroup_matrix_result<f32, 16, 16>();
+        let k0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 9u + 0u, 9u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_0, k0_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_0, k0_0, s1_0);
+        let k1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 9u + 2u, 9u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_1, k1_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_1, k1_0, s1_0);
+        let k2_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 9u + 4u, 9u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_2, k2_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_2, k2_0, s1_0);
+        let k3_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 9u + 6u, 9u);
+        s0_0 = subgroupMatrixMultiplyAccumulate(q0_3, k3_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_3, k3_0, s1_0);
+        subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, s0_0, 9u);
+        subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, s1_0, 9u);
       }
-      keyWords2 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) {
-        let token = keyTokens[0u + (lane + 128u) / 8u];
-        if (token >= 0) { keyWords2 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
-      }
-      keyWords3 = vec4<u32>();
-      if (0u + (lane + 192u) / 8u < count) {
-        let token = keyTokens[0u + (lane + 192u) / 8u];
-        if (token >= 0) { keyWords3 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 192u) % 8u); }
+      workgroupBarrier();
+      weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
+      tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = valueWords0;
+      tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords1;
+      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
+      workgroupBarrier();
+      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
+      keyWords0 = vec4<u32>();
+      if (start + KEY_TILE + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
+      keyWords1 = vec4<u32>();
+      if (start + KEY_TILE + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
+      if (mode != MAXIMA) {
+
+        let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 0u, 9u);
+        let p1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 0u, 9u);
+        let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 9u);
+        o0_0 = subgroupMatrixMultiplyAccumulate(p0_0, v0_0, o0_0);
+        o1_0 = subgroupMatrixMultiplyAccumulate(p1_0, v0_0, o1_0);
+        let v0_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 2u + firstChannel / 8u, 9u);
+        o0_1 = subgroupMatrixMultiplyAccumulate(p0_0, v0_1, o0_1);
+        o1_1 = subgroupMatrixMultiplyAccumulate(p1_0, v0_1, o1_1);
+        let p0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 4u, 9u);
+        let p1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 4u, 9u);
+        let v1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 144u + firstChannel / 8u, 9u);
+        o0_0 = subgroupMatrixMultiplyAccumulate(p0_1, v1_0, o0_0);
+        o1_0 = subgroupMatrixMultiplyAccumulate(p1_1, v1_0, o1_0);
+        let v1_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 146u + firstChannel / 8u, 9u);
+        o0_1 = subgroupMatrixMultiplyAccumulate(p0_1, v1_1, o0_1);
+        o1_1 = subgroupMatrixMultiplyAccumulate(p1_1, v1_1, o1_1);
       }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
-      tileMemory[0u + ((lane + 64u) / 8u) * 9u + (lane + 64u) % 8u] = keyWords1;
-      tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords2;
-      tileMemory[0u + ((lane + 192u) / 8u) * 9u + (lane + 192u) % 8u] = keyWords3;
+      tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+      // a row that has outgrown its base makes the rest of a first attempt useless
+      if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
+        if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
+      }
     }
-    for (var start = 0u; start < count; start += KEY_TILE) {
-      let firstToken = ABSENT;
+    for (var start = start; start < count; start += KEY_TILE) {
+      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
       let tokensAt = start % (2u * KEY_TILE);
-      let plain = false;
+      let plain = start + KEY_TILE <= count && firstToken >= FULL;
       workgroupBarrier();
       var tokenOfNext = ABSENT;
       if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }
       if (!plain) { clearSpoiled(lane); }
       valueWords0 = vec4<u32>();
-      if (start + (lane + 0u) / 8u < count) {
-        let token = keyTokens[tokensAt + (lane + 0u) / 8u];
-        if (token >= 0) { valueWords0 = valueWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
-      }
+      if (start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       valueWords1 = vec4<u32>();
-      if (start + (lane + 64u) / 8u < count) {
-        let token = keyTokens[tokensAt + (lane + 64u) / 8u];
-        if (token >= 0) { valueWords1 = valueWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 64u) % 8u); }
-      }
-      valueWords2 = vec4<u32>();
-      if (start + (lane + 128u) / 8u < count) {
-        let token = keyTokens[tokensAt + (lane + 128u) / 8u];
-        if (token >= 0) { valueWords2 = valueWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
-      }
-      valueWords3 = vec4<u32>();
-      if (start + (lane + 192u) / 8u < count) {
-        let token = keyTokens[tokensAt + (lane + 192u) / 8u];
-        if (token >= 0) { valueWords3 = valueWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 192u) % 8u); }
-      }
+      if (start + (lane + 128u) / 8u < count) { valueWords1 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
       {
         var s0_0 = subgroup_matrix_result<f32, 16, 16>();
+        var s1_0 = subgroup_matrix_result<f32, 16, 16>();
         let k0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 9u + 0u, 9u);
         s0_0 = subgroupMatrixMultiplyAccumulate(q0_0, k0_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_0, k0_0, s1_0);
         let k1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 9u + 2u, 9u);
         s0_0 = subgroupMatrixMultiplyAccumulate(q0_1, k1_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_1, k1_0, s1_0);
         let k2_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 9u + 4u, 9u);
         s0_0 = subgroupMatrixMultiplyAccumulate(q0_2, k2_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_2, k2_0, s1_0);
         let k3_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, col_major>(&tileMemory, (firstKey + 0u) * 9u + 6u, 9u);
         s0_0 = subgroupMatrixMultiplyAccumulate(q0_3, k3_0, s0_0);
+        s1_0 = subgroupMatrixMultiplyAccumulate(q1_3, k3_0, s1_0);
         subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, s0_0, 9u);
+        subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, s1_0, 9u);
       }
       workgroupBarrier();
       weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
       if (plain) {
       tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = valueWords0;
-      tileMemory[288u + ((lane + 64u) / 8u) * 9u + (lane + 64u) % 8u] = valueWords1;
-      tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords2;
-      tileMemory[288u + ((lane + 192u) / 8u) * 9u + (lane + 192u) % 8u] = valueWords3;
+      tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords1;
       } else {
       tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = finite((lane + 0u) / 8u, (lane + 0u) % 8u, valueWords0, start);
-      tileMemory[288u + ((lane + 64u) / 8u) * 9u + (lane + 64u) % 8u] = finite((lane + 64u) / 8u, (lane + 64u) % 8u, valueWords1, start);
-      tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = finite((lane + 128u) / 8u, (lane + 128u) % 8u, valueWords2, start);
-      tileMemory[288u + ((lane + 192u) / 8u) * 9u + (lane + 192u) % 8u] = finite((lane + 192u) / 8u, (lane + 192u) % 8u, valueWords3, start);
+      tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = finite((lane + 128u) / 8u, (lane + 128u) % 8u, valueWords1, start);
       }
       if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
       workgroupBarrier();
-
+      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
-      if (start + KEY_TILE + (lane + 0u) / 8u < count) {
-        let token = keyTokens[KEY_TILE - tokensAt + (lane + 0u) / 8u];
-        if (token >= 0) { keyWords0 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
-      }
+      if (start + KEY_TILE + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       keyWords1 = vec4<u32>();
-      if (start + KEY_TILE + (lane + 64u) / 8u < count) {
-        let token = keyTokens[KEY_TILE - tokensAt + (lane + 64u) / 8u];
-        if (token >= 0) { keyWords1 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 64u) % 8u); }
-      }
-      keyWords2 = vec4<u32>();
-      if (start + KEY_TILE + (lane + 128u) / 8u < count) {
-        let token = keyTokens[KEY_TILE - tokensAt + (lane + 128u) / 8u];
-        if (token >= 0) { keyWords2 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
-      }
-      keyWords3 = vec4<u32>();
-      if (start + KEY_TILE + (lane + 192u) / 8u < count) {
-        let token = keyTokens[KEY_TILE - tokensAt + (lane + 192u) / 8u];
-        if (token >= 0) { keyWords3 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 192u) % 8u); }
-      }
+      if (start + KEY_TILE + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
       if (mode != MAXIMA) {
         if (!plain) { spoilRow(start, row, part); }
-        let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 5u + 0u, 5u);
+        let p0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 0u, 9u);
+        let p1_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 0u, 9u);
         let v0_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 0u + firstChannel / 8u, 9u);
         o0_0 = subgroupMatrixMultiplyAccumulate(p0_0, v0_0, o0_0);
+        o1_0 = subgroupMatrixMultiplyAccumulate(p1_0, v0_0, o1_0);
         let v0_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 2u + firstChannel / 8u, 9u);
         o0_1 = subgroupMatrixMultiplyAccumulate(p0_0, v0_1, o0_1);
-        let p0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 5u + 2u, 5u);
+        o1_1 = subgroupMatrixMultiplyAccumulate(p1_0, v0_1, o1_1);
+        let p0_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 0u) * 9u + 4u, 9u);
+        let p1_1 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, WEIGHTS_AT + (firstRow + 16u) * 9u + 4u, 9u);
         let v1_0 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 144u + firstChannel / 8u, 9u);
         o0_0 = subgroupMatrixMultiplyAccumulate(p0_1, v1_0, o0_0);
+        o1_0 = subgroupMatrixMultiplyAccumulate(p1_1, v1_0, o1_0);
         let v1_1 = subgroupMatrixLoad<subgroup_matrix_right<f16, 16, 16>, row_major>(&tileMemory, VALUES_AT + 146u + firstChannel / 8u, 9u);
         o0_1 = subgroupMatrixMultiplyAccumulate(p0_1, v1_1, o0_1);
+        o1_1 = subgroupMatrixMultiplyAccumulate(p1_1, v1_1, o1_1);
       }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
-      tileMemory[0u + ((lane + 64u) / 8u) * 9u + (lane + 64u) % 8u] = keyWords1;
-      tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords2;
-      tileMemory[0u + ((lane + 192u) / 8u) * 9u + (lane + 192u) % 8u] = keyWords3;
+      tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
@@ -461,20 +492,22 @@ fn main(
       sum = 0.0;
       o0_0 = subgroup_matrix_result<f32, 16, 16>();
       o0_1 = subgroup_matrix_result<f32, 16, 16>();
+      o1_0 = subgroup_matrix_result<f32, 16, 16>();
+      o1_1 = subgroup_matrix_result<f32, 16, 16>();
     }
     mode++;
   }
   sum += subgroupShuffleXor(sum, 1u);
-  sum += subgroupShuffleXor(sum, 2u);
   let token = queryToken(tile, row);
   let empty = base < LOWEST;
   let inverse = select(1.0 / sum, 0.0, empty);
   if (token >= 0 && part == 0u) { logSumExp[tile.queryRow + u32(token)] = sumBits(base, sum, empty); }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, o0_0, 9u);
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, o1_0, 9u);
   workgroupBarrier();
   if (token >= 0) {
-    for (var i = part; i < 8u; i += 4u) {
+    for (var i = part; i < 8u; i += 2u) {
       let column = i / 4u;
       let d = column * 8u + 0u + i % 4u;
       let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + row * 9u + column * 4u + i % 4u]);
@@ -483,9 +516,10 @@ fn main(
   }
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 0u) * 9u + firstKey / 4u + 0u, o0_1, 9u);
+  subgroupMatrixStore<row_major>(&tileMemory, SCORES_AT + (firstRow + 16u) * 9u + firstKey / 4u + 0u, o1_1, 9u);
   workgroupBarrier();
   if (token >= 0) {
-    for (var i = part; i < 8u; i += 4u) {
+    for (var i = part; i < 8u; i += 2u) {
       let column = i / 4u;
       let d = column * 8u + 4u + i % 4u;
       let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + row * 9u + column * 4u + i % 4u]);
