@@ -6,6 +6,7 @@ import { labs } from '@saccade/papers/labs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FEED_LIMIT_BYTES, feedScriptBytes } from '../../feed-size.ts';
+import { createDatabase } from '../server/testing/databases.ts';
 import { ledgerFile, storeLedger } from '../server/testing/fixtures.ts';
 import { type Started, start } from '../server/testing/start.ts';
 
@@ -280,6 +281,21 @@ describe('the process', () => {
     expect(second.readyMs).toBeLessThan(5000);
     expect(await second.stop()).toBe(0);
   });
+
+  test.skipIf(!process.env.TEST_DATABASE_URL)(
+    'two servers start at once on one PostgreSQL, and need no directory of their own (skipped without TEST_DATABASE_URL)',
+    async () => {
+      const { url, drop } = await createDatabase(process.env.TEST_DATABASE_URL!);
+      const own = join(folder, 'shared');
+      const both = await Promise.all([1, 2].map(() => start(own, results, '0', { DATABASE_URL: url })));
+      for (const { address } of both) {
+        const response = await fetch(`${address}/api/papers`);
+        expect(((await response.json()) as unknown[]).length).toBe(41);
+      }
+      expect(await Promise.all(both.map((server) => server.stop()))).toEqual([0, 0]);
+      await drop();
+    },
+  );
 
   test('a port that is taken is named', async () => {
     const { port } = new URL(site.address);

@@ -7,6 +7,7 @@ import { createApp } from './app.ts';
 import { type Database, openEmbedded } from './database.ts';
 import { readLedger } from './ledger.ts';
 import { DirectoryInUse, takeDirectory } from './lock.ts';
+import { openPostgres } from './postgres.ts';
 import { seed } from './seed.ts';
 import type { Services } from './services.ts';
 import { readSettings } from './settings.ts';
@@ -16,15 +17,19 @@ const root = join(site, '../..');
 
 /** Starts the site and prints its address. Resolves when it serves. */
 async function main(): Promise<void> {
-  const { port, host, data, results } = readSettings(process.env);
+  const { port, host, data, results, databaseUrl } = readSettings(process.env);
   const bundle = join(site, 'build/server/index.js');
   if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
-  const lock = takeDirectory(data);
+  // Only the embedded database must have its directory for itself; a server takes any number of processes.
+  const lock = databaseUrl ? undefined : takeDirectory(data);
   let database: Database | undefined;
   try {
-    const fresh = !existsSync(join(data, 'postgres'));
-    if (fresh) console.log(`Making a database in ${data} …`);
-    database = await openEmbedded(join(data, 'postgres'));
+    if (databaseUrl) {
+      database = await openPostgres(databaseUrl, (message) => console.error(message));
+    } else {
+      if (!existsSync(join(data, 'postgres'))) console.log(`Making a database in ${data} …`);
+      database = await openEmbedded(join(data, 'postgres'));
+    }
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
     const ledger = readLedger(results ?? join(root, 'results'), (message) => console.error(message));
@@ -47,15 +52,15 @@ async function main(): Promise<void> {
         );
       });
     });
-    lock.announce(address);
-    console.log(`Saccade serves ${address} (data in ${data})`);
+    lock?.announce(address);
+    console.log(`Saccade serves ${address} (data in ${databaseUrl ? nameOf(databaseUrl) : data})`);
     let stopping = false;
     const stop = () => {
       if (stopping) return;
       stopping = true;
       server.close(async () => {
         await database?.close();
-        lock.release();
+        lock?.release();
         process.exit(0);
       });
       // Keep-alive connections would hold the server open for ever.
@@ -65,9 +70,15 @@ async function main(): Promise<void> {
     process.on('SIGTERM', stop);
   } catch (error) {
     await database?.close();
-    lock.release();
+    lock?.release();
     throw error;
   }
+}
+
+/** Where a database is, without its password. */
+function nameOf(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `PostgreSQL ${pathname.slice(1)} at ${hostname}${port && `:${port}`}`;
 }
 
 try {

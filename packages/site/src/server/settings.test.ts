@@ -8,7 +8,18 @@ test('without variables it is localhost:4173 and ./data', () => {
     host: 'localhost',
     data: resolve('data'),
     results: undefined,
+    databaseUrl: undefined,
   });
+});
+
+test('a variable that is set but empty is as good as not set', () => {
+  expect(readSettings({ DATABASE_URL: '' }).databaseUrl).toBeUndefined();
+});
+
+test('a refused DATABASE_URL is not repeated: it may hold a password', () => {
+  const refuse = () => readSettings({ DATABASE_URL: 'mysql://me:hunter2@host/db' });
+  expect(refuse).toThrow('DATABASE_URL is not understood; allowed: postgresql://');
+  expect(refuse).not.toThrow('hunter2');
 });
 
 test.each([

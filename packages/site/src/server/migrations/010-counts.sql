@@ -1,0 +1,7 @@
+-- Kept by recount() in queries/counts.ts in the transaction of each vote and comment: always what a count of the rows gives.
+ALTER TABLE papers
+  ADD COLUMN upvotes integer NOT NULL DEFAULT 0,
+  ADD COLUMN comments integer NOT NULL DEFAULT 0,
+  -- Grows with votes and comments and with their date, never shrinks by time alone; NULL while there are none.
+  ADD COLUMN heat double precision;
+CREATE INDEX papers_heat ON papers (heat DESC NULLS LAST, slug);
