@@ -18,7 +18,7 @@ onEachEngine('votes', (open) => {
   beforeAll(async () => {
     database = await open();
     await seed(database);
-    ada = await person(database, 'ada');
+    ada = (await person(database, 'ada')).id;
   });
   afterAll(() => database.close());
 
@@ -41,14 +41,14 @@ onEachEngine('votes', (open) => {
   });
 
   test('bots vote, and do not count', async () => {
-    const bot = await person(database, 'bot', { isBot: true });
+    const { id: bot } = await person(database, 'bot', { isBot: true });
     expect(await setVote(database, { slug: 'gna', userId: bot, wanted: true })).toBe(0);
     expect(await counted('gna')).toEqual({ upvotes: 0, comments: 0, heat: null });
   });
 
   test('ten votes at one hour are as hot as five two days later; an old one adds nothing that breaks', async () => {
     const people = await Promise.all(Array.from({ length: 10 }, (_, i) => person(database, `voter-${i}`)));
-    for (const [i, voter] of people.entries()) {
+    for (const [i, { id: voter }] of people.entries()) {
       await voteAt('aff', voter, '2026-03-01T00:00:00Z');
       if (i < 5) await voteAt('kernelized-rpe', voter, '2026-03-03T00:00:00Z');
       await voteAt('radial-attention', voter, i === 0 ? '1990-01-01T00:00:00Z' : '2026-03-01T00:00:00Z');
@@ -67,7 +67,7 @@ onEachEngine('votes', (open) => {
   test('1,000 votes from 100 accounts in any order leave what each wanted last', async () => {
     const people = await Promise.all(Array.from({ length: 100 }, (_, i) => person(database, `crowd-${i}`)));
     const papers = ['fna', 'gna', 'halonet', 'biformer', 'power-attention'];
-    const wishes = people.flatMap((userId, i) =>
+    const wishes = people.flatMap(({ id: userId }, i) =>
       Array.from({ length: 10 }, (_, n) => ({
         userId,
         slug: papers[(i + n) % 5],
