@@ -2,6 +2,5 @@
 ALTER TABLE papers
   ADD COLUMN upvotes integer NOT NULL DEFAULT 0,
   ADD COLUMN comments integer NOT NULL DEFAULT 0,
-  -- Grows with votes and comments and with their date, never shrinks by time alone; NULL while there are none.
-  ADD COLUMN heat double precision;
-CREATE INDEX papers_heat ON papers (heat DESC NULLS LAST, slug);
+  -- Grows with votes and comments and with their date, never shrinks by time alone; NULL while there is nothing to weigh.
+  ADD COLUMN hot double precision;

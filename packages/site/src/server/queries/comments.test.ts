@@ -35,11 +35,13 @@ onEachEngine('discussion', (open) => {
   beforeAll(async () => {
     database = await open();
     await seed(database);
+    // A listing weighs as a vote does; here only votes and comments shall.
+    await database.query('UPDATE papers SET listed_on = NULL');
   });
   beforeEach(async () => {
     await database.query('DELETE FROM comments');
     await database.query('DELETE FROM users');
-    await database.query('UPDATE papers SET upvotes = 0, comments = 0, heat = NULL');
+    await database.query('UPDATE papers SET upvotes = 0, comments = 0, hot = NULL');
     ada = await person(database, 'ada');
     bob = await person(database, 'bob');
     curator = await person(database, 'cora', { role: 'curator' });
@@ -51,8 +53,8 @@ onEachEngine('discussion', (open) => {
   const shown = (viewer?: Viewer) => listComments(database, 'fna', viewer);
   const counted = async (slug = 'fna') =>
     (
-      await database.query<{ comments: number; upvotes: number; heat: number | null }>(
-        'SELECT comments, upvotes, heat FROM papers WHERE slug = $1',
+      await database.query<{ comments: number; upvotes: number; hot: number | null }>(
+        'SELECT comments, upvotes, hot FROM papers WHERE slug = $1',
         [slug],
       )
     )[0];
@@ -148,7 +150,7 @@ onEachEngine('discussion', (open) => {
     ]);
     await decideComment(database, { id, actor: curator, reason: 'Advertising.' });
     expect((await shown(bob))[0]).toMatchObject({ state: 'removed', html: '', reason: 'Advertising.' });
-    expect(await counted()).toMatchObject({ comments: 0, heat: null });
+    expect(await counted()).toMatchObject({ comments: 0, hot: null });
     expect(await reportedComments(database)).toMatchObject([
       { id, removedReason: 'Advertising.', reports: [] },
     ]);
@@ -171,7 +173,7 @@ onEachEngine('discussion', (open) => {
     const before = [await counted(), await counted('gna')];
     await labelBot(database, { userId: bob.id, actor: curator, isBot: true });
     expect(await counted()).toMatchObject({ upvotes: 1, comments: 0 });
-    expect(await counted('gna')).toEqual({ upvotes: 0, comments: 0, heat: null });
+    expect(await counted('gna')).toEqual({ upvotes: 0, comments: 0, hot: null });
     expect((await shown())[0].author).toMatchObject({ isBot: true });
     await labelBot(database, { userId: bob.id, actor: curator, isBot: false });
     expect([await counted(), await counted('gna')]).toEqual(before);

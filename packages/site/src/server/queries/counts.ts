@@ -2,8 +2,9 @@ import type { Queries } from '../database.ts';
 
 /** Hours in which a vote halves its weight against a newer one. */
 export const HALF_LIFE_HOURS = 48;
-const WEIGHTS = { vote: 1, commenter: 0.5 };
-const ORIGIN = '2026-01-01T00:00:00Z';
+const weights = { listing: 1, vote: 1, commenter: 0.5 } as const;
+/** Where the scale begins; any instant would do, it only has to stay. */
+const ORIGIN = '2024-01-01T00:00:00Z';
 
 /**
  * Takes the paper's row for the rest of the transaction. Every change of votes or comments begins with it, so that
@@ -15,16 +16,20 @@ export async function lockPaper(inner: Queries, slug: string): Promise<boolean> 
 }
 
 /**
- * Writes upvotes, comments and heat of a paper from the rows, after lockPaper in the same transaction. Bots and hidden
+ * Writes upvotes, comments and hot of a paper from the rows, after lockPaper in the same transaction. Bots and hidden
  * comments do not count.
  *
- * heat = log2 Σ w · 2^((t − T0) / 48 h) over votes (w 1) and over each commenter's first comment (w 0.5): ten votes at
- * one hour weigh what five weigh two days later. It changes with votes and comments only, so it is a column with an index.
+ * hot = log2 Σ w · 2^((t − T0) / 48 h) over the listing (at noon of its day), the votes, and each commenter's first
+ * comment: ten votes at one hour weigh what five weigh two days later. Only differences matter, and they stay when time
+ * goes on, so it is a plain column.
  */
 export async function recount(inner: Queries, slug: string): Promise<void> {
   await inner.query(
     `WITH weighted AS (
-       SELECT $2::double precision AS weight, v.created_at AS at FROM votes v JOIN users u ON u.id = v.user_id
+       SELECT $6::double precision AS weight, (listed_on + interval '12 hours') AT TIME ZONE 'UTC' AS at FROM papers
+         WHERE slug = $1 AND listed_on IS NOT NULL
+       UNION ALL
+       SELECT $2::double precision, v.created_at FROM votes v JOIN users u ON u.id = v.user_id
          WHERE v.slug = $1 AND NOT u.is_bot
        UNION ALL
        SELECT $3::double precision, min(c.created_at) FROM comments c JOIN users u ON u.id = c.author_id
@@ -37,10 +42,10 @@ export async function recount(inner: Queries, slug: string): Promise<void> {
        comments = (SELECT count(*) FROM comments c JOIN users u ON u.id = c.author_id
          WHERE c.slug = $1 AND NOT u.is_bot AND c.deleted_at IS NULL AND c.removed_at IS NULL),
        -- Powers are taken relative to the largest, and no further down than a double reaches.
-       heat = (SELECT max(largest.power) + log(2, sum(weight * power(2, greatest(powers.power - largest.power, -1000)))::numeric)
+       hot = (SELECT max(largest.power) + ln(sum(weight * power(2, greatest(powers.power - largest.power, -1000)))) / ln(2::double precision)
          FROM powers, largest)
      WHERE papers.slug = $1`,
-    [slug, WEIGHTS.vote, WEIGHTS.commenter, ORIGIN, HALF_LIFE_HOURS],
+    [slug, weights.vote, weights.commenter, ORIGIN, HALF_LIFE_HOURS, weights.listing],
   );
 }
 
