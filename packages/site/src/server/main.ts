@@ -2,12 +2,19 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { serve } from '@hono/node-server';
+import type { Hono } from 'hono';
 import { createRequestHandler, type ServerBuild } from 'react-router';
+import { createAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { type Database, openEmbedded } from './database.ts';
 import { readLedger } from './ledger.ts';
+import { createLimits } from './limits.ts';
 import { DirectoryInUse, takeDirectory } from './lock.ts';
+import { outbox } from './mail/outbox.ts';
+import { smtp } from './mail/smtp.ts';
+import { operator } from './operator.ts';
 import { openPostgres } from './postgres.ts';
+import { secretOf } from './secret.ts';
 import { seed } from './seed.ts';
 import type { Services } from './services.ts';
 import { readSettings } from './settings.ts';
@@ -17,7 +24,8 @@ const root = join(site, '../..');
 
 /** Starts the site and prints its address. Resolves when it serves. */
 async function main(): Promise<void> {
-  const { port, host, data, results, databaseUrl } = readSettings(process.env);
+  const settings = readSettings(process.env);
+  const { port, host, data, results, databaseUrl } = settings;
   const bundle = join(site, 'build/server/index.js');
   if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
   // Only the embedded database must have its directory for itself; a server takes any number of processes.
@@ -33,16 +41,14 @@ async function main(): Promise<void> {
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
     const ledger = readLedger(results ?? join(root, 'results'), (message) => console.error(message));
-    const services: Services = { database, ledger };
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
-    (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
-    const app = createApp({
-      services,
-      pages: createRequestHandler(build, 'production'),
-      client: join(site, 'build/client'),
-      labAssets: join(root, 'packages/papers/assets'),
+    let app: Hono | undefined;
+    const server = serve({
+      // Mails name the address, and with port 0 it is known only once we listen.
+      fetch: (request, bindings) => app?.fetch(request, bindings) ?? new Response(null, { status: 503 }),
+      port,
+      hostname: host === 'localhost' ? '127.0.0.1' : host,
     });
-    const server = serve({ fetch: app.fetch, port, hostname: host === 'localhost' ? '127.0.0.1' : host });
     const address = await new Promise<string>((resolve, reject) => {
       server.once('error', reject);
       server.once('listening', () => {
@@ -52,6 +58,26 @@ async function main(): Promise<void> {
         );
       });
     });
+    const origin = settings.origin ?? address;
+    const secret = settings.secret ?? secretOf(data);
+    const mailer = settings.smtp ? smtp(settings.smtp.url, settings.smtp.from) : outbox(join(data, 'outbox'));
+    const services: Services = {
+      database,
+      ledger,
+      mailer,
+      accounts: createAccounts({ database, mailer, origin, secret }),
+      limits: createLimits(database, secret),
+    };
+    (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
+    app = createApp({
+      services,
+      pages: createRequestHandler(build, 'production'),
+      client: join(site, 'build/client'),
+      labAssets: join(root, 'packages/papers/assets'),
+      origin,
+      proxies: settings.proxies,
+      operator: operator(database, secret),
+    });
     lock?.announce(address);
     console.log(`Saccade serves ${address} (data in ${databaseUrl ? nameOf(databaseUrl) : data})`);
     let stopping = false;
@@ -59,6 +85,7 @@ async function main(): Promise<void> {
       if (stopping) return;
       stopping = true;
       server.close(async () => {
+        mailer.close();
         await database?.close();
         lock?.release();
         process.exit(0);

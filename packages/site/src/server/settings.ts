@@ -18,6 +18,15 @@ const schema = z.object({
   DATABASE_URL: optional(
     z.string().regex(/^postgres(ql)?:\/\//, 'postgresql://user:password@host:port/database'),
   ),
+  SACCADE_ORIGIN: optional(
+    z.string().regex(/^https?:\/\/[^/\s]+$/, 'scheme and host, such as https://papers.example.org'),
+  ),
+  SACCADE_SECRET: optional(z.string().min(32, 'at least 32 characters')),
+  SACCADE_PROXIES: optional(z.coerce.number('a number').int('a whole number').min(0).max(10, 'at most 10')),
+  SMTP_URL: optional(z.string().regex(/^smtps?:\/\//, 'smtp://user:password@host:587')),
+  MAIL_FROM: optional(
+    z.string().regex(/^[^\r\n]*@[^\r\n]*$/, 'an address, such as Saccade <papers@example.org>'),
+  ),
 });
 
 export interface Settings {
@@ -29,10 +38,18 @@ export interface Settings {
   results?: string;
   /** A PostgreSQL server instead of the embedded database. */
   databaseUrl?: string;
+  /** Where readers reach the site, if that is not where it listens: in mails, and for cookies on https. */
+  origin?: string;
+  /** Signs cookies; without one the data directory keeps one. Servers that share a database share it too. */
+  secret?: string;
+  /** How many proxies stand before the site and may be believed about whom they speak for. */
+  proxies: number;
+  /** A mail server and a sender; without them mail stays in the outbox. */
+  smtp?: { url: string; from: string };
 }
 
 /**
- * The settings from the environment: PORT, HOST, SACCADE_DATA, SACCADE_RESULTS, DATABASE_URL.
+ * The settings from the environment; the README lists them.
  * @throws Error that names the variable, what was given and what is allowed; the value of a secret is not repeated
  */
 export function readSettings(environment: NodeJS.ProcessEnv): Settings {
@@ -43,15 +60,21 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     const given = secret.has(name) ? 'not understood' : environment[name];
     throw new Error(`${name} is ${given}; allowed: ${message}`);
   }
-  const { PORT, HOST, SACCADE_DATA, SACCADE_RESULTS, DATABASE_URL } = parsed.data;
+  const { PORT, HOST, SACCADE_DATA, SACCADE_RESULTS, DATABASE_URL, ...rest } = parsed.data;
+  if (rest.SMTP_URL && !rest.MAIL_FROM)
+    throw new Error('MAIL_FROM is missing; allowed: the sender of mail through SMTP_URL');
   return {
     port: PORT,
     host: HOST,
     data: resolve(SACCADE_DATA),
     results: SACCADE_RESULTS && resolve(SACCADE_RESULTS),
     databaseUrl: DATABASE_URL,
+    origin: rest.SACCADE_ORIGIN,
+    secret: rest.SACCADE_SECRET,
+    proxies: rest.SACCADE_PROXIES ?? 0,
+    smtp: rest.SMTP_URL && rest.MAIL_FROM ? { url: rest.SMTP_URL, from: rest.MAIL_FROM } : undefined,
   };
 }
 
 /** Holds a password, so messages do not repeat it. */
-const secret = new Set(['DATABASE_URL']);
+const secret = new Set(['DATABASE_URL', 'SACCADE_SECRET', 'SMTP_URL']);

@@ -138,6 +138,6 @@ export function createAccounts(options: {
 export const provisionalName = () => `reader-${randomBytes(4).toString('hex')}`;
 
 /** Has the viewer this role, or one above it? */
-export function mayActAs(viewer: Viewer | undefined, role: Role): viewer is Viewer {
+export function mayActAs(viewer: Viewer | undefined, role: Role): boolean {
   return viewer !== undefined && roles.indexOf(viewer.role) >= roles.indexOf(role);
 }

@@ -3,7 +3,7 @@ import type { FeedQuery, PaperView } from '../../shared/schemas.ts';
 import type { Database } from '../database.ts';
 
 const columns = `slug, title, arxiv, to_char(listed_on, 'YYYY-MM-DD') AS "listedOn", author_count AS "authorCount",
-  comment_count AS "commentCount", links, family, summary`;
+  comment_count AS "commentCount", upvotes, comments, links, family, summary`;
 
 const withRuns = (row: Omit<PaperView, 'runs'>): PaperView => ({ ...row, runs: runs(row.slug) });
 

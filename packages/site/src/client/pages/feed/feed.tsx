@@ -1,10 +1,12 @@
 import { data, Form, Link, useLoaderData } from 'react-router';
 import { families, feed } from '../../../server/queries/papers.ts';
 import { countVerdicts } from '../../../server/queries/verdicts.ts';
+import { votedFor } from '../../../server/queries/votes.ts';
 import { services } from '../../../server/services.ts';
 import { feedQuery } from '../../../shared/schemas.ts';
 import { Facts } from '../../components/facts.tsx';
 import { VerdictCounts } from '../../components/verdicts.tsx';
+import { Vote } from '../../components/vote.tsx';
 
 export const meta = () => [
   { title: 'Daily Papers · Saccade' },
@@ -23,13 +25,25 @@ export async function loader({ request }: { request: Request }) {
       status: 400,
     });
   }
-  const { database, ledger } = services();
+  const { database, ledger, accounts } = services();
+  const viewer = await accounts.viewer(request);
   const [papers, kinds] = await Promise.all([feed(database, query.data), families(database)]);
   const counts = countVerdicts(ledger.verdicts);
+  const voted = viewer
+    ? await votedFor(
+        database,
+        viewer.id,
+        papers.map(({ slug }) => slug),
+      )
+    : new Set<string>();
   return {
     query: query.data,
     kinds,
-    papers: papers.map((paper) => ({ ...paper, verdicts: counts.get(paper.slug) ?? {} })),
+    papers: papers.map((paper) => ({
+      ...paper,
+      verdicts: counts.get(paper.slug) ?? {},
+      voted: voted.has(paper.slug),
+    })),
   };
 }
 
@@ -94,6 +108,13 @@ export default function Feed() {
               <span className="label">{paper.family}</span>
             </p>
             <VerdictCounts counts={paper.verdicts} />
+            <div className="reactions">
+              <Vote slug={paper.slug} title={paper.title} upvotes={paper.upvotes} voted={paper.voted} />
+              <Link to={`/papers/${paper.slug}#discussion`}>
+                {paper.comments} {paper.comments === 1 ? 'comment' : 'comments'}
+                <span className="hidden"> on {paper.title}</span>
+              </Link>
+            </div>
           </li>
         ))}
       </ol>
