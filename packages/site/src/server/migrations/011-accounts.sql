@@ -36,6 +36,22 @@ CREATE TABLE logins (
   updated_at timestamptz NOT NULL
 );
 CREATE INDEX logins_identifier ON logins (identifier);
+-- Passwords and accounts elsewhere: better-auth insists on the table, and links by mail leave it empty.
+CREATE TABLE identities (
+  id text PRIMARY KEY,
+  account_id text NOT NULL,
+  provider_id text NOT NULL,
+  user_id text NOT NULL REFERENCES users ON DELETE CASCADE,
+  access_token text,
+  refresh_token text,
+  id_token text,
+  access_token_expires_at timestamptz,
+  refresh_token_expires_at timestamptz,
+  scope text,
+  password text,
+  created_at timestamptz NOT NULL,
+  updated_at timestamptz NOT NULL
+);
 
 -- What curators and admins did, for ever; it names accounts by id and never by address.
 CREATE TABLE audit (
