@@ -71,7 +71,8 @@ async function main(): Promise<void> {
     (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
     app = createApp({
       services,
-      pages: createRequestHandler(build, 'production'),
+      // Behind a proxy the address that readers use is not the one that requests arrive at.
+      pages: createRequestHandler({ ...build, allowedActionOrigins: [new URL(origin).host] }, 'production'),
       client: join(site, 'build/client'),
       labAssets: join(root, 'packages/papers/assets'),
       origin,

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Message } from './mailer.ts';
 import { loginMail } from './messages.ts';
 import { outbox } from './outbox.ts';
 import { smtp } from './smtp.ts';
@@ -31,7 +32,7 @@ test('the outbox keeps mails as files that only the owner reads, and forgets an 
   expect((await box.kept()).map(({ to }) => to)).toEqual(['bob@example.org']);
 });
 
-test.each([
+test.each<Message>([
   mail('ada@example.org\r\nBcc: eve@example.org'),
   mail('ada@example.org', 'Hello\nX-Evil: 1'),
   { ...mail('ada@example.org'), headers: { 'List-Id': 'a\r\nb' } },

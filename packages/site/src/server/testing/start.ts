@@ -7,6 +7,8 @@ export interface Started {
   process: ChildProcess;
   /** Milliseconds from the start to the printed address. */
   readyMs: number;
+  /** All that the server printed. */
+  said(): string;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -44,6 +46,7 @@ export function start(
         address,
         process: child,
         readyMs: performance.now() - began,
+        said: () => said,
         stop: (signal = 'SIGTERM') => {
           child.kill(signal);
           return exited;

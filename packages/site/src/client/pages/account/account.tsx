@@ -59,7 +59,7 @@ export default function Account() {
         {answer?.renamed && <p role="status">You are {answer.renamed} now.</p>}
         <Refusal of="rename" />
       </Form>
-      <Form method="post" reloadDocument>
+      <Form method="post" className="inline" reloadDocument>
         <input type="hidden" name="intent" value="leave" />
         <button type="submit">Log out</button>
       </Form>

@@ -6,8 +6,8 @@ import { services } from '../../../server/services.ts';
 
 const linkForm = z.object({ token: z.string().min(1).max(200) });
 
-/** The token in this page's address goes nowhere else, and into no cache. */
-export const headers = () => ({ 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store' });
+/** The token in this page's address goes to no other site, and into no cache. With `no-referrer` the form would have no origin. */
+export const headers = () => ({ 'Referrer-Policy': 'same-origin', 'Cache-Control': 'no-store' });
 
 export const meta = () => [{ title: 'Log in · Saccade' }, { name: 'robots', content: 'noindex' }];
 

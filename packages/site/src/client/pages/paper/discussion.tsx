@@ -15,11 +15,14 @@ interface Props {
 
 /** Comments with one level of answers. All of it is forms, which work without scripts. */
 export function Discussion({ slug, comments, viewer, reported }: Props) {
+  // Once something was said or edited, forms are empty and closed again.
+  const said = comments.flatMap((comment) => [comment, ...comment.replies]);
+  const version = said.map(({ id, editedAt }) => id + editedAt).join();
   return (
     <section aria-labelledby="discussion" className="prose discussion">
       <h2 id="discussion">Discussion</h2>
       {comments.length === 0 && <p className="quiet">Nobody has said anything yet.</p>}
-      <ol className="comments">
+      <ol className="comments" key={version}>
         {comments.map((comment) => (
           <li key={comment.id}>
             <Comment comment={comment} viewer={viewer} reported={reported} />
@@ -36,7 +39,7 @@ export function Discussion({ slug, comments, viewer, reported }: Props) {
         ))}
       </ol>
       {viewer ? (
-        <Writing intent="comment" label="Your comment" button="Comment" />
+        <Writing key={`new ${version}`} intent="comment" label="Your comment" button="Comment" />
       ) : (
         <p>
           <Link to={`/login?next=${encodeURIComponent(`/papers/${slug}#discussion`)}`}>Log in</Link> to
