@@ -65,6 +65,7 @@ export function Layout({ children }: { children: ReactNode }) {
             {viewer ? (
               <>
                 {viewer.moderates && <NavLink to="/admin/reports">Moderate</NavLink>}
+                <NavLink to="/library">Library</NavLink>
                 <NavLink to="/notifications">For you{viewer.unread > 0 && ` (${viewer.unread})`}</NavLink>
                 <NavLink to="/account">{viewer.name}</NavLink>
               </>

@@ -10,6 +10,7 @@ export default [
   route('account', 'pages/account/account.tsx'),
   route('account/export', 'pages/account/export.ts'),
   route('notifications', 'pages/notifications/notifications.tsx'),
+  route('library', 'pages/library/library.tsx'),
   route('users/:name', 'pages/users/user.tsx'),
   route('comments/:id', 'pages/comments/history.tsx'),
   route('admin/reports', 'pages/admin/reports.tsx'),

@@ -14,6 +14,7 @@ import { outbox } from './mail/outbox.ts';
 import { smtp } from './mail/smtp.ts';
 import { operator } from './operator.ts';
 import { openPostgres } from './postgres.ts';
+import { corpusOf } from './recommend.ts';
 import { secretOf } from './secret.ts';
 import { seed } from './seed.ts';
 import type { Services } from './services.ts';
@@ -67,6 +68,7 @@ async function main(): Promise<void> {
       mailer,
       accounts: createAccounts({ database, mailer, origin, secret }),
       limits: createLimits(database, secret),
+      corpus: corpusOf(database),
     };
     (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
     app = createApp({

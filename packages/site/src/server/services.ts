@@ -3,6 +3,7 @@ import type { Database } from './database.ts';
 import type { Ledger } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { Mailer } from './mail/mailer.ts';
+import type { Corpus } from './recommend.ts';
 
 /** What pages, actions and the API work with. */
 export interface Services {
@@ -11,6 +12,8 @@ export interface Services {
   accounts: Accounts;
   mailer: Mailer;
   limits: Limits;
+  /** All papers as vectors, for recommendations. */
+  corpus: () => Promise<Corpus>;
 }
 
 let provided: Services | undefined;

@@ -1,14 +1,37 @@
 import { z } from 'zod';
 
 const idSchema = z.uuid('an id from this page');
+/** How far an account is with a paper. */
+export const readStates = ['none', 'to read', 'reading', 'read'] as const;
+export type ReadState = (typeof readStates)[number];
+
+const tag = z
+  .string()
+  .max(40, 'tags of at most 40 characters')
+  .regex(/^[\p{L}\p{N}][\p{L}\p{N} ._+-]*$/u, 'tags of letters, digits, spaces and . _ + -');
+/** Tags as people write them: with commas between, in any case, twice. */
+const tagsSchema = z
+  .string()
+  .max(1000, 'at most 1000 characters')
+  .transform((text) => [
+    ...new Set(
+      text
+        .split(',')
+        .map((part) => part.trim().toLowerCase())
+        .filter(Boolean),
+    ),
+  ])
+  .pipe(z.array(tag).max(20, 'at most 20 tags'));
+
+// A database keeps no NUL in text.
+const noNul = (text: string) => !text.includes('\0');
 const words = (most: number) =>
   z
     .string()
     .trim()
     .min(1, 'some text')
     .max(most, `at most ${most} characters`)
-    // A database keeps no NUL in text.
-    .refine((text) => !text.includes('\0'), 'text without NUL characters');
+    .refine(noNul, 'text without NUL characters');
 
 export const COMMENT_LIMIT = 10_000;
 const text = words(COMMENT_LIMIT);
@@ -24,6 +47,17 @@ export const paperForm = z.discriminatedUnion(
     z.object({ intent: z.literal('delete'), comment: idSchema }),
     z.object({ intent: z.literal('report'), comment: idSchema, reason }),
     z.object({ intent: z.literal('claim'), authorName: words(200), evidence: words(2000) }),
+    z.object({
+      intent: z.literal('keep'),
+      bookmarked: z.literal('1', 'absent or 1').optional(),
+      state: z.enum(readStates, `one of ${readStates.join(', ')}`),
+      note: z
+        .string()
+        .trim()
+        .max(5000, 'at most 5000 characters')
+        .refine(noNul, 'text without NUL characters'),
+      tags: tagsSchema,
+    }),
   ],
   'one of the forms of this page',
 );
@@ -45,6 +79,17 @@ export const accountForm = z.discriminatedUnion(
     nameForm.extend({ intent: z.literal('rename') }),
     z.object({ intent: z.literal('delete'), sure: z.literal('delete', 'the word delete') }),
     z.object({ intent: z.literal('leave') }),
+  ],
+  'one of the forms of this page',
+);
+
+/** What the forms of the library may ask for. */
+export const libraryForm = z.discriminatedUnion(
+  'intent',
+  [
+    z.object({ intent: z.literal('save'), name: words(80), query: words(400) }),
+    z.object({ intent: z.literal('forget'), search: idSchema }),
+    z.object({ intent: z.literal('seen'), search: idSchema }),
   ],
   'one of the forms of this page',
 );

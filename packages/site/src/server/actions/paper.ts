@@ -4,15 +4,21 @@ import { act, nextOf } from '../act.ts';
 import type { LimitName } from '../limits.ts';
 import { claimPaper } from '../queries/authorships.ts';
 import { addComment, deleteComment, editComment } from '../queries/comments.ts';
+import { keep } from '../queries/library.ts';
 import { report } from '../queries/moderation.ts';
 import { setVote } from '../queries/votes.ts';
 import { parseForm, Refused } from '../refused.ts';
 import { services } from '../services.ts';
 
-const limits: Record<string, LimitName> = { vote: 'vote', report: 'report', claim: 'claim' };
+const limits: Record<string, LimitName> = {
+  vote: 'vote',
+  report: 'report',
+  claim: 'claim',
+  keep: 'library',
+};
 
 /**
- * All forms of a paper's page: votes, comments, reports, claims of authorship. Without JavaScript each answers with the
+ * All forms of a paper's page: votes, comments, reports, claims of authorship, what is kept. Without JavaScript each answers with the
  * page that the reader was on; a vote with the field `inPlace` answers with the new count alone.
  */
 export async function paperAction(request: Request, slug: string) {
@@ -45,6 +51,16 @@ export async function paperAction(request: Request, slug: string) {
       case 'report':
         await report(database, { commentId: asked.comment, viewer, reason: asked.reason });
         return redirect(`/papers/${slug}?reported=${asked.comment}#comment-${asked.comment}`);
+      case 'keep':
+        await keep(database, {
+          userId: viewer.id,
+          slug,
+          bookmarked: asked.bookmarked === '1',
+          state: asked.state,
+          note: asked.note,
+          tags: asked.tags,
+        });
+        return redirect(`/papers/${slug}?kept=1`);
       case 'claim':
         await claimPaper(database, { slug, viewer, authorName: asked.authorName, evidence: asked.evidence });
         return redirect('/account#claims');

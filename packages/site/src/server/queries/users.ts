@@ -99,6 +99,12 @@ export async function exportOf(database: Queries, id: string): Promise<Record<st
     reports: await rows(
       'SELECT comment_id AS "commentId", reason, created_at AS "createdAt" FROM reports WHERE reporter_id = $1 ORDER BY created_at',
     ),
+    library: await rows(
+      'SELECT slug, bookmarked, state, note, tags, changed_at AS "changedAt" FROM library WHERE user_id = $1 ORDER BY slug',
+    ),
+    savedSearches: await rows(
+      'SELECT name, query, created_at AS "createdAt" FROM saved_searches WHERE user_id = $1 ORDER BY created_at',
+    ),
     authorships: await rows(
       'SELECT slug, author_name AS "authorName", evidence, status, reason, created_at AS "createdAt" FROM authorships WHERE user_id = $1 ORDER BY created_at',
     ),

@@ -7,6 +7,7 @@ import { feedQuery } from '../../../shared/schemas.ts';
 import { Facts } from '../../components/facts.tsx';
 import { VerdictCounts } from '../../components/verdicts.tsx';
 import { Vote } from '../../components/vote.tsx';
+import { SaveSearch } from './save-search.tsx';
 
 export const meta = () => [
   { title: 'Daily Papers · Saccade' },
@@ -37,6 +38,7 @@ export async function loader({ request }: { request: Request }) {
       )
     : new Set<string>();
   return {
+    loggedIn: viewer !== undefined,
     query: query.data,
     kinds,
     papers: papers.map((paper) => ({
@@ -48,7 +50,7 @@ export async function loader({ request }: { request: Request }) {
 }
 
 export default function Feed() {
-  const { query, kinds, papers } = useLoaderData<typeof loader>();
+  const { loggedIn, query, kinds, papers } = useLoaderData<typeof loader>();
   const filtered = query.q !== '' || query.family !== '' || query.runs !== '';
   return (
     <div className="page">
@@ -92,6 +94,12 @@ export default function Feed() {
           </>
         )}
       </p>
+      {loggedIn && filtered && (
+        <SaveSearch
+          query={new URLSearchParams(given(query)).toString()}
+          name={query.q || query.family || 'those that run'}
+        />
+      )}
       {papers.length === 0 && (
         <p>Nothing matches. Each word must stand in the title, the summary, the family or the arXiv id.</p>
       )}
@@ -121,3 +129,7 @@ export default function Feed() {
     </div>
   );
 }
+
+/** The fields that were filled. */
+const given = (query: Record<string, string>) =>
+  Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ''));

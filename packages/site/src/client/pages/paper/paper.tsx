@@ -3,6 +3,7 @@ import { data, useLoaderData } from 'react-router';
 import { paperAction } from '../../../server/actions/paper.ts';
 import { authorsHere } from '../../../server/queries/authorships.ts';
 import { listComments } from '../../../server/queries/comments.ts';
+import { keepingOf } from '../../../server/queries/library.ts';
 import { findPaper } from '../../../server/queries/papers.ts';
 import { votedFor } from '../../../server/queries/votes.ts';
 import { services } from '../../../server/services.ts';
@@ -12,6 +13,7 @@ import { LedgerTable, OpenClaims } from '../../components/verdicts.tsx';
 import { Vote } from '../../components/vote.tsx';
 import { Authorship } from './authorship.tsx';
 import { Discussion } from './discussion.tsx';
+import { Keep } from './keep.tsx';
 import { LabMount } from './lab-mount.tsx';
 import { snippet } from './snippet.ts';
 
@@ -35,6 +37,7 @@ export async function loader({ request, params }: { request: Request; params: { 
       reported: new URL(request.url).searchParams.get('reported') ?? undefined,
     },
     authors: await authorsHere(database, paper.slug),
+    keeping: viewer && (await keepingOf(database, viewer.id, paper.slug)),
     verdicts,
     open: claims
       .filter(({ id }) => !measured.has(id))
@@ -66,7 +69,8 @@ export const meta = ({ loaderData }: { loaderData?: Awaited<ReturnType<typeof lo
 ];
 
 export default function Paper() {
-  const { paper, voted, discussion, authors, verdicts, open, method } = useLoaderData<typeof loader>();
+  const { paper, voted, discussion, authors, keeping, verdicts, open, method } =
+    useLoaderData<typeof loader>();
   return (
     <article className="page wide">
       <header className="paper-header">
@@ -95,6 +99,7 @@ export default function Paper() {
             {paper.comments} {paper.comments === 1 ? 'comment' : 'comments'}
           </a>
         </div>
+        {keeping && <Keep keeping={keeping} />}
         <Authorship slug={paper.slug} authors={authors} viewer={discussion.viewer} />
       </header>
       {method ? (
