@@ -68,6 +68,22 @@ async function fresh(
   return { context, page, complaints };
 }
 
+/** Sessions by address: logins are limited, so each account logs in once. */
+const sessions = new Map<string, Awaited<ReturnType<BrowserContext['storageState']>>>();
+
+/** A page of its own for who is logged in. */
+async function as(email: string, name?: string) {
+  const storageState = sessions.get(email);
+  if (storageState) return fresh({ storageState });
+  const visit = await fresh();
+  await login(visit.page, email, name);
+  sessions.set(email, await visit.context.storageState());
+  return visit;
+}
+
+const cookieOf = async (context: BrowserContext) =>
+  (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
+
 /** Where nothing is to be run: papers without a lab load faster. */
 const paper = '/papers/hisa';
 
@@ -103,9 +119,7 @@ describe('a reader', () => {
   });
 
   test('writes, answers, edits, sees the history and deletes; the other is told once', async () => {
-    const [ada, bob] = [await fresh(), await fresh()];
-    await login(ada.page, 'ada@example.org', 'ada');
-    await login(bob.page, 'bob@example.org', 'bob');
+    const [ada, bob] = [await as('ada@example.org', 'ada'), await as('bob@example.org', 'bob')];
     await ada.page.goto(site.address + paper);
     await hydrated(ada.page);
     await ada.page.getByLabel('Your comment').fill('Is it $O(n)$? @bob');
@@ -149,7 +163,7 @@ describe('a reader', () => {
 
   test('does all of it without JavaScript', async () => {
     const { context, page } = await fresh({ javaScriptEnabled: false });
-    await login(page, 'eve@example.org');
+    await login(page, 'plain@example.org');
     await page.goto(`${site.address}/?q=hisa`);
     await page.locator('.card .vote button').click();
     expect(page.url()).toBe(`${site.address}/?q=hisa`);
@@ -186,11 +200,56 @@ describe('a reader', () => {
   });
 });
 
+describe('the library', () => {
+  test('keeps a paper with tags, recommends by a tag, and saves a search that shows a new paper once', async () => {
+    const { context, page, complaints } = await as('ada@example.org');
+    for (const slug of ['hisa', 'aff']) {
+      await page.goto(`${site.address}/papers/${slug}`);
+      await hydrated(page);
+      await page.getByText('Keep in your library').click();
+      await page.getByLabel('bookmarked').check();
+      await page.getByLabel('How far you are').selectOption('to read');
+      await page.getByLabel(/Tags/).fill('Mine, to try, mine');
+      await page.getByLabel(/Note/).fill('For *Monday*');
+      await page.getByRole('button', { name: 'Keep' }).click();
+      await page.getByText('In your library: bookmarked, to read, #mine, #to try').waitFor();
+    }
+    await page.getByRole('link', { name: 'Library' }).click();
+    await page.getByRole('link', { name: '#mine (2)' }).click();
+    await page.getByRole('heading', { name: 'More like #mine' }).waitFor();
+    expect(await page.locator('section', { hasText: 'More like' }).locator('ol li').count()).toBe(5);
+    await page.goto(`${site.address}/?family=local`);
+    await hydrated(page);
+    await page.getByText('Save this search').click();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.waitForURL(/\/library/);
+    expect(await page.locator('section', { hasText: 'Saved searches' }).textContent()).toContain(
+      'nothing new',
+    );
+    for (const [width, colorScheme] of [
+      [320, 'dark'],
+      [1440, 'light'],
+    ] as const) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.emulateMedia({ colorScheme });
+      await page.goto(`${site.address}/library?tag=mine`);
+      await hydrated(page);
+      expect(await violations(page)).toEqual([]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+      await page.screenshot({
+        path: join(artifacts, `site-library-${width}-${colorScheme}.png`),
+        fullPage: true,
+      });
+    }
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+});
+
 describe('scripts in comments', () => {
   test(`${scriptCorpus.length} attempts run none, and load nothing`, async () => {
-    const { context, page } = await fresh();
-    await login(page, 'mallory@example.org');
-    const cookie = (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
+    const { context, page } = await as('mallory@example.org');
+    const cookie = await cookieOf(context);
     const ask = (intent: Record<string, string>) =>
       fetch(`${site.address}/papers/aff`, {
         method: 'POST',
@@ -198,16 +257,13 @@ describe('scripts in comments', () => {
         body: new URLSearchParams(intent),
         redirect: 'manual',
       });
-    // Limits would let five through a minute: one comment carries many.
-    for (let from = 0; from < scriptCorpus.length; from += 16) {
-      const text = scriptCorpus.slice(from, from + 16).join('\n\n');
-      const answer = await ask({ intent: 'comment', text });
-      expect([302, 400], await answer.text()).toContain(answer.status);
-      if (answer.status === 302) continue;
-      // A new account may put one link.
-      expect(
-        (await ask({ intent: 'comment', text: text.replaceAll('https://', 'https:/') })).status,
-      ).toBeLessThan(500);
+    // Five comments a minute, and one link in each: so one comment carries many attempts, and addresses stay here.
+    const attempts = scriptCorpus.map((text) =>
+      text.replaceAll('https://example.org', '/x').replaceAll('\0', ''),
+    );
+    for (let from = 0; from < attempts.length; from += 16) {
+      const answer = await ask({ intent: 'comment', text: attempts.slice(from, from + 16).join('\n\n') });
+      expect(answer.status).toBe(302);
     }
     const asked: string[] = [];
     page.on('request', (request) => asked.push(request.url()));
@@ -216,7 +272,7 @@ describe('scripts in comments', () => {
     await page.goto(`${site.address}/papers/aff`);
     await hydrated(page);
     await page.waitForTimeout(500);
-    expect(await page.locator('.comment').count()).toBeGreaterThan(1);
+    expect(await page.locator('.comment').count()).toBe(4);
     expect(await page.evaluate(() => 'pwned' in window)).toBe(false);
     expect(await page.locator('.said script, .said img, .said iframe, .said svg, .said form').count()).toBe(
       0,
@@ -238,10 +294,8 @@ describe('a curator', () => {
       },
     );
     expect(made.stderr).toBe('');
-    const [root, eve] = [await fresh(), await fresh()];
-    await login(root.page, 'root@example.org', 'root');
-    await login(eve.page, 'eve2@example.org', 'eve');
-    await eve.page.goto(`${site.address}/papers/lara`);
+    const [root, eve] = [await as('root@example.org', 'root'), await as('eve@example.org', 'eve')];
+    await eve.page.goto(`${site.address}/papers/kernelized-rpe`);
     await hydrated(eve.page);
     await eve.page.getByLabel('Your comment').fill('Buy my course');
     await eve.page.getByRole('button', { name: 'Comment', exact: true }).click();
@@ -254,7 +308,7 @@ describe('a curator', () => {
     for (const path of ['reports', 'claims', 'accounts', 'audit', 'outbox'])
       expect((await eve.context.request.get(`${site.address}/admin/${path}`)).status(), path).toBe(403);
 
-    await root.page.goto(`${site.address}/papers/lara`);
+    await root.page.goto(`${site.address}/papers/kernelized-rpe`);
     await hydrated(root.page);
     await root.page.getByText('Report', { exact: true }).first().click();
     await root.page.getByLabel('What is wrong with it?').fill('Advertising');
@@ -264,7 +318,7 @@ describe('a curator', () => {
     await root.page.getByLabel('Reason, which everybody sees').fill('No advertising.');
     await root.page.getByRole('button', { name: 'Remove it' }).click();
     await root.page.getByRole('button', { name: 'Put it back' }).waitFor();
-    await eve.page.goto(`${site.address}/papers/lara`);
+    await eve.page.goto(`${site.address}/papers/kernelized-rpe`);
     expect(await eve.page.locator('.comment').textContent()).toContain(
       'Removed by a curator: No advertising.',
     );
@@ -322,8 +376,9 @@ describe('pages of accounts', () => {
   ])(
     '%s: wide and narrow, light and dark: no sideways scrolling, no violation, no complaint',
     async (name, path) => {
-      const { context, page, complaints } = await fresh();
-      if (!path.startsWith('/login')) await login(page, 'ada@example.org');
+      const { context, page, complaints } = path.startsWith('/login')
+        ? await fresh()
+        : await as('ada@example.org');
       for (const [width, colorScheme] of [
         [320, 'light'],
         [320, 'dark'],
@@ -353,7 +408,7 @@ describe('what comes from elsewhere, or too often', () => {
     ['/papers/fna', { intent: 'vote', wanted: '2' }],
     ['/papers/fna', { intent: 'edit', comment: "x' OR 1=1", text: 'x' }],
     ['/papers/fna', { intent: 'comment', text: 'a\0b' }],
-    ['/papers/fna', { intent: 'comment', text: 'x'.repeat(10_001) }],
+    ['/papers/fna', { intent: 'comment', text: `${'x'.repeat(10)} `.repeat(1000) }],
     ['/papers/%00', { intent: 'vote', wanted: '1' }],
     ['/papers/unheard-of', { intent: 'vote', wanted: '1' }],
     ['/account', { intent: 'rename', name: 'a\r\nSet-Cookie: x=1' }],
@@ -363,9 +418,8 @@ describe('what comes from elsewhere, or too often', () => {
     ['/login/link', { token: "' OR ''='" }],
     ['/admin/reports', { intent: 'remove', comment: 'x', reason: 'y' }],
   ])(
-    '%s refuses %j with 4xx, and nobody logged in is sent to log in',
+    '%s refuses %.100j with 4xx, and who is not logged in is sent to log in',
     async (path, form: Record<string, string>) => {
-      const { context, page } = await fresh();
       const post = (from: Record<string, string>) =>
         fetch(site.address + path, {
           method: 'POST',
@@ -375,8 +429,10 @@ describe('what comes from elsewhere, or too often', () => {
         });
       const stranger = await post({ origin: site.address });
       expect(stranger.status === 302 || (stranger.status >= 400 && stranger.status < 500)).toBe(true);
-      await login(page, 'tester@example.org');
-      const cookie = (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
+      // Who is logged in has nothing to do at the login.
+      if (path === '/login') return;
+      const { context } = await as('ada@example.org');
+      const cookie = await cookieOf(context);
       const answer = await post({ origin: site.address, cookie });
       expect(answer.status).toBeGreaterThanOrEqual(400);
       expect(answer.status).toBeLessThan(500);

@@ -5,7 +5,10 @@ import { deleteAccount, rename } from '../../../server/queries/users.ts';
 import { parseForm } from '../../../server/refused.ts';
 import { services } from '../../../server/services.ts';
 import { accountForm } from '../../../shared/social.ts';
+import { actionHeaders } from '../../headers.ts';
 import { Refusal } from '../paper/discussion.tsx';
+
+export const headers = actionHeaders;
 
 export const meta = () => [{ title: 'Your account · Saccade' }];
 

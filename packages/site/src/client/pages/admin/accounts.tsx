@@ -4,7 +4,10 @@ import { decide } from '../../../server/actions/decide.ts';
 import { accounts } from '../../../server/queries/moderation.ts';
 import { services } from '../../../server/services.ts';
 import { dateInWords } from '../../components/facts.tsx';
+import { actionHeaders } from '../../headers.ts';
 import { Tabs } from './tabs.tsx';
+
+export const headers = actionHeaders;
 
 export const meta = () => [{ title: 'Accounts · Saccade' }];
 

@@ -3,7 +3,10 @@ import { viewerOf } from '../../../server/act.ts';
 import { decide } from '../../../server/actions/decide.ts';
 import { reportedComments } from '../../../server/queries/moderation.ts';
 import { services } from '../../../server/services.ts';
+import { actionHeaders } from '../../headers.ts';
 import { Tabs } from './tabs.tsx';
+
+export const headers = actionHeaders;
 
 export const meta = () => [{ title: 'Reports · Saccade' }];
 

@@ -7,6 +7,9 @@ import { newFor, searchesOf } from '../../../server/queries/searches.ts';
 import { recommend } from '../../../server/recommend.ts';
 import { services } from '../../../server/services.ts';
 import { type ReadState, readStates } from '../../../shared/social.ts';
+import { actionHeaders } from '../../headers.ts';
+
+export const headers = actionHeaders;
 
 export const meta = () => [{ title: 'Library · Saccade' }];
 

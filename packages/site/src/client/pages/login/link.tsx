@@ -7,7 +7,12 @@ import { services } from '../../../server/services.ts';
 const linkForm = z.object({ token: z.string().min(1).max(200) });
 
 /** The token in this page's address goes to no other site, and into no cache. With `no-referrer` the form would have no origin. */
-export const headers = () => ({ 'Referrer-Policy': 'same-origin', 'Cache-Control': 'no-store' });
+export function headers({ actionHeaders }: { actionHeaders: Headers }) {
+  const own = new Headers(actionHeaders);
+  own.set('Referrer-Policy', 'same-origin');
+  own.set('Cache-Control', 'no-store');
+  return own;
+}
 
 export const meta = () => [{ title: 'Log in · Saccade' }, { name: 'robots', content: 'noindex' }];
 

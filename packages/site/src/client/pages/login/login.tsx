@@ -3,6 +3,9 @@ import { clientOf, localPath, refusal, within } from '../../../server/act.ts';
 import { parseForm } from '../../../server/refused.ts';
 import { services } from '../../../server/services.ts';
 import { loginForm } from '../../../shared/social.ts';
+import { actionHeaders } from '../../headers.ts';
+
+export const headers = actionHeaders;
 
 export const meta = () => [{ title: 'Log in · Saccade' }];
 

@@ -3,6 +3,9 @@ import { act, viewerOf } from '../../../server/act.ts';
 import { markRead, notificationsOf } from '../../../server/queries/users.ts';
 import { services } from '../../../server/services.ts';
 import { dateInWords } from '../../components/facts.tsx';
+import { actionHeaders } from '../../headers.ts';
+
+export const headers = actionHeaders;
 
 export const meta = () => [{ title: 'For you · Saccade' }];
 

@@ -11,6 +11,7 @@ import { slugSchema } from '../../../shared/schemas.ts';
 import { Facts } from '../../components/facts.tsx';
 import { LedgerTable, OpenClaims } from '../../components/verdicts.tsx';
 import { Vote } from '../../components/vote.tsx';
+import { actionHeaders } from '../../headers.ts';
 import { Authorship } from './authorship.tsx';
 import { Discussion } from './discussion.tsx';
 import { Keep } from './keep.tsx';
@@ -62,6 +63,8 @@ export function action({ request, params }: { request: Request; params: { slug?:
   if (!slug.success) throw data(`There is no paper ${String(params.slug).slice(0, 100)}.`, { status: 404 });
   return paperAction(request, slug.data);
 }
+
+export const headers = actionHeaders;
 
 export const meta = ({ loaderData }: { loaderData?: Awaited<ReturnType<typeof loader>> }) => [
   { title: `${loaderData?.paper.title ?? 'Paper'} · Saccade` },
