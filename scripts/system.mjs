@@ -53,12 +53,12 @@ process.exit(0);`;
   return { adapter: result.stdout?.trim() || undefined, message: result.stderr?.trim() ?? '' };
 }
 
-function isDebian() {
+export function isDebian() {
   if (process.platform !== 'linux' || !existsSync('/etc/os-release')) return false;
   return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8'));
 }
 
-function aptInstall(packages) {
+export function aptInstall(packages) {
   console.log(`Installing ${packages.join(' and ')} with apt-get …`);
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const options = {

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { childEnvironment, install, pinnedNode, root } from './install.mjs';
+import { startPostgres } from './postgres.mjs';
 import { prepareSystem } from './system.mjs';
 
 const reports = join(root, '.cache/test');
@@ -12,11 +13,11 @@ const counts = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 
 /** Runs one stage; whatever goes wrong in it is told at once and makes the run fail, without ending it. */
-function stage(name, work) {
+async function stage(name, work) {
   const start = Date.now();
   console.log(`\n── ${name}`);
   try {
-    work();
+    await work();
     console.log(`── ${name}: ok, ${seconds(start)}`);
   } catch (error) {
     failures.push(name);
@@ -80,27 +81,40 @@ try {
   process.exit(1);
 }
 
-stage('build', () => {
+await stage('build', () => {
   build('wasm');
   build('site');
 });
-stage('machine', () => {
+let postgres;
+await stage('machine', async () => {
   const system = prepareSystem();
   environment = system.environment;
   console.log(`Adapter: ${system.adapter}. Browser: ${system.chromium}.`);
+  if (environment.TEST_DATABASE_URL) {
+    console.log('PostgreSQL: the one of TEST_DATABASE_URL.');
+    return;
+  }
+  try {
+    postgres = await startPostgres();
+    environment.TEST_DATABASE_URL = postgres.url;
+    console.log('PostgreSQL: one of our own, for this run.');
+  } catch (error) {
+    console.log(`PostgreSQL: its tests are skipped: ${error.message}.`);
+  }
 });
-stage('types', () =>
+await stage('types', () =>
   expectSuccess(
     run('node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json'], environment),
     'tsc',
   ),
 );
-stage('lint and format', () =>
+await stage('lint and format', () =>
   expectSuccess(run('node_modules/@biomejs/biome/bin/biome', ['check', '.'], environment), 'biome'),
 );
-stage('unit tests', () => vitest('unit', environment));
-stage('kernel tests', () => vitest('gpu', environment));
-stage('browser tests', () => vitest('page', environment));
+await stage('unit tests', () => vitest('unit', environment));
+await stage('kernel tests', () => vitest('gpu', environment));
+await stage('browser tests', () => vitest('page', environment));
+await postgres?.stop();
 
 console.log(
   `\n${failures.length ? `Failed: ${failures.join(', ')}.` : 'All stages passed.'} ${Math.round((Date.now() - start) / 1000)} s.`,

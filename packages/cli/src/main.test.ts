@@ -419,6 +419,12 @@ describe('bad usage and bad input end with 2 and say what is allowed', () => {
     ['check without a slug', ['check'], /slugs of papers, or --all/],
     ['check with a slug and --all', ['check', 'fna', '--all'], /fna and --all/],
     ['a port that is none', ['serve', '--port', '99999'], /--port is 99999/],
+    [
+      'a role that is none',
+      ['role', 'ada@example.org', 'king'],
+      /role is king; allowed: one of reader, author/,
+    ],
+    ['an address that is none', ['role', 'ada', 'admin'], /email is ada; allowed: a mail address/],
   ])('%s', async (_name, args, message) => {
     const paths = args.map((arg) =>
       /^(OUT|NONE|empty|nowhere\/out|[a-z]+\.(safetensors|png|txt))$/.test(arg) ? at(arg) : arg,

@@ -5,6 +5,7 @@ import { type AttendOptions, attendFile } from './commands/attend.ts';
 import { type CheckOptions, check } from './commands/check.ts';
 import { devices } from './commands/devices.ts';
 import { list } from './commands/list.ts';
+import { grantRole, type RoleOptions } from './commands/role.ts';
 import { type RunOptions, run } from './commands/run.ts';
 import { type ServeOptions, serve } from './commands/serve.ts';
 import { show } from './commands/show.ts';
@@ -122,6 +123,11 @@ function build(console: Console, context: Context, ended: (code: number) => void
     .option('--host <name>', 'host, localhost by default')
     .option('--data <folder>', 'where the database lies, ./data by default')
     .action(async (options: ServeOptions) => ended(await serve(context, options)));
+  command('role <email> <role>', 'gives an account of the site a role: reader, author, curator or admin')
+    .option('--data <folder>', 'where the database lies, ./data by default')
+    .action(async (email: string, role: string, options: RoleOptions) =>
+      ended(await grantRole(context, email, role, options)),
+    );
   program.addHelpText(
     'after',
     `

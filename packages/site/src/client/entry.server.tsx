@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { createReadableStreamFromReadable } from '@react-router/node';
 import { renderToPipeableStream } from 'react-dom/server';
 import { type EntryContext, ServerRouter } from 'react-router';
-import { contentSecurityPolicy } from '../server/app.ts';
+import { contentSecurityPolicy } from '../server/security.ts';
 import { provide as provideServices } from '../server/services.ts';
 import { Nonce } from './nonce.ts';
 

@@ -9,13 +9,33 @@ import {
   Scripts,
   ScrollRestoration,
   useRouteError,
+  useRouteLoaderData,
 } from 'react-router';
+import { mayActAs } from '../server/accounts/accounts.ts';
+import { unreadCount } from '../server/queries/users.ts';
+import { services } from '../server/services.ts';
 import { Keys } from './components/keys.tsx';
 import { Nonce } from './nonce.ts';
 import './theme.css';
+import './social.css';
+
+/** Who is logged in, for the header. Without a cookie nothing is looked up. */
+export async function loader({ request }: { request: Request }) {
+  const { accounts, database } = services();
+  const viewer = await accounts.viewer(request);
+  if (!viewer) return { viewer: null };
+  return {
+    viewer: {
+      name: viewer.name,
+      unread: await unreadCount(database, viewer.id),
+      moderates: mayActAs(viewer, 'curator'),
+    },
+  };
+}
 
 export function Layout({ children }: { children: ReactNode }) {
   const nonce = use(Nonce);
+  const viewer = useRouteLoaderData<typeof loader>('root')?.viewer;
   return (
     <html lang="en">
       <head>
@@ -41,6 +61,18 @@ export function Layout({ children }: { children: ReactNode }) {
             <NavLink to="/ledger">Ledger</NavLink>
             <NavLink to="/about">About</NavLink>
           </nav>
+          <nav aria-label="You" className="you">
+            {viewer ? (
+              <>
+                {viewer.moderates && <NavLink to="/admin/reports">Moderate</NavLink>}
+                <NavLink to="/library">Library</NavLink>
+                <NavLink to="/notifications">For you{viewer.unread > 0 && ` (${viewer.unread})`}</NavLink>
+                <NavLink to="/account">{viewer.name}</NavLink>
+              </>
+            ) : (
+              <NavLink to="/login">Log in</NavLink>
+            )}
+          </nav>
         </header>
         <main id="main" tabIndex={-1}>
           {children}
@@ -64,9 +96,10 @@ export function ErrorBoundary() {
   const error = useRouteError();
   const missing = isRouteErrorResponse(error) && error.status === 404;
   const refused = isRouteErrorResponse(error) && error.status === 400;
+  const forbidden = isRouteErrorResponse(error) && error.status === 403;
   const heading = missing
     ? 'There is no such page'
-    : refused
+    : refused || forbidden
       ? 'That cannot be shown'
       : 'Something went wrong';
   return (

@@ -1,16 +1,16 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { labs } from '@saccade/papers/labs';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FEED_LIMIT_BYTES, feedScriptBytes } from '../../feed-size.ts';
+import { createDatabase } from '../server/testing/databases.ts';
 import { ledgerFile, storeLedger } from '../server/testing/fixtures.ts';
 import { type Started, start } from '../server/testing/start.ts';
+import { hydrated, launch, violations } from './testing/browser.ts';
 
 const artifacts = join(import.meta.dirname, '../../../../test-artifacts');
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let folder: string;
 let data: string;
 let results: string;
@@ -24,18 +24,7 @@ beforeAll(async () => {
   results = join(folder, 'results');
   await storeLedger(results, ledgerFile());
   site = await start(data, results);
-  browser = await chromium.launch({
-    executablePath: process.env.SACCADE_CHROMIUM || '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  browser = await launch();
 });
 afterAll(async () => {
   await browser?.close();
@@ -58,26 +47,6 @@ async function open(path: string, options: BrowserContextOptions = {}) {
   const response = await page.goto(site.address + path);
   if (options.javaScriptEnabled !== false) await hydrated(page);
   return { page, complaints, status: response?.status(), close: () => context.close() };
-}
-
-/** React has taken the page over. */
-const hydrated = (page: Page) =>
-  page.waitForFunction(() =>
-    Object.keys(document.querySelector('main') ?? {}).some((key) => key.startsWith('__react')),
-  );
-
-/** What axe-core finds, as `rule: selector`. The lab has a test of its own. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
-  return page.evaluate(async () => {
-    const { axe: tool } = window as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { target: string[] }[] }[] }> };
-    };
-    const found = await tool.run();
-    return found.violations.flatMap(({ id, nodes }) =>
-      nodes.map(({ target }) => `${id}: ${target.join(' ')}`),
-    );
-  });
 }
 
 const pages = [
@@ -280,6 +249,21 @@ describe('the process', () => {
     expect(second.readyMs).toBeLessThan(5000);
     expect(await second.stop()).toBe(0);
   });
+
+  test.skipIf(!process.env.TEST_DATABASE_URL)(
+    'two servers start at once on one PostgreSQL, and need no directory of their own (skipped without TEST_DATABASE_URL)',
+    async () => {
+      const { url, drop } = await createDatabase(process.env.TEST_DATABASE_URL!);
+      const own = join(folder, 'shared');
+      const both = await Promise.all([1, 2].map(() => start(own, results, '0', { DATABASE_URL: url })));
+      for (const { address } of both) {
+        const response = await fetch(`${address}/api/papers`);
+        expect(((await response.json()) as unknown[]).length).toBe(41);
+      }
+      expect(await Promise.all(both.map((server) => server.stop()))).toEqual([0, 0]);
+      await drop();
+    },
+  );
 
   test('a port that is taken is named', async () => {
     const { port } = new URL(site.address);

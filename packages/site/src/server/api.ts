@@ -5,7 +5,7 @@ import { feed, findPaper } from './queries/papers.ts';
 import type { Services } from './services.ts';
 
 /** The JSON API. Bad input gets 4xx with the argument, what was given and what is allowed. */
-export function api({ database, ledger }: Services): Hono {
+export function api({ database, ledger }: Pick<Services, 'database' | 'ledger'>): Hono {
   const routes = new Hono();
   routes.get('/papers', async (context) => {
     const query = feedQuery.safeParse(context.req.query());

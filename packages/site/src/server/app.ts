@@ -4,34 +4,32 @@ import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono } from 'hono';
 import { compress } from 'hono/compress';
 import { api } from './api.ts';
+import { clientAddress, headers, sameOrigin } from './security.ts';
 import type { Services } from './services.ts';
 
 export interface AppOptions {
-  services: Services;
+  services: Pick<Services, 'database' | 'ledger'>;
   /** Answers everything that is a page. */
   pages: (request: Request) => Promise<Response>;
   /** Folder of the built client. */
   client: string;
   /** Folder of the labs' pictures and texts. */
   labAssets: string;
+  /** Where readers reach the site. */
+  origin?: string;
+  /** How many proxies before the site are believed. */
+  proxies?: number;
+  /** Routes for commands on this machine. */
+  operator?: Hono;
 }
 
 /** All routes of the site on one Hono app; testable with app.request(). */
-export function createApp({ services, pages, client, labAssets }: AppOptions): Hono {
+export function createApp({ services, pages, client, labAssets, ...options }: AppOptions): Hono {
   const app = new Hono();
   app.use('*', compress());
-  app.use('*', async (context, next) => {
-    await next();
-    const { headers } = context.res;
-    // Isolation gives pages SharedArrayBuffer, which the WASM tier needs for its threads.
-    headers.set('Cross-Origin-Opener-Policy', 'same-origin');
-    headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
-    headers.set('Cross-Origin-Resource-Policy', 'same-origin');
-    headers.set('X-Content-Type-Options', 'nosniff');
-    headers.set('Referrer-Policy', 'strict-origin-when-cross-origin');
-    if (!headers.has('Content-Security-Policy'))
-      headers.set('Content-Security-Policy', contentSecurityPolicy());
-  });
+  app.use('*', headers(options.origin));
+  app.use('*', sameOrigin(options.origin));
+  app.use('*', clientAddress(options.proxies ?? 0));
   app.get('/healthz', async (context) => {
     await services.database.query('SELECT 1');
     return context.json({ ok: true });
@@ -62,28 +60,13 @@ export function createApp({ services, pages, client, labAssets }: AppOptions): H
       'Cache-Control': 'public, max-age=86400',
     }),
   );
+  if (options.operator) app.route('/operator', options.operator);
   app.all('*', (context) => pages(context.req.raw));
   app.onError((error, context) => {
     console.error(JSON.stringify({ level: 'error', path: context.req.path, message: error.message }));
     return context.text('Something went wrong on this server. Nothing was lost; try again.', 500);
   });
   return app;
-}
-
-/** Scripts run from this server or with the page's nonce; WASM may compile; nothing comes from elsewhere. */
-export function contentSecurityPolicy(nonce?: string): string {
-  return [
-    "default-src 'self'",
-    `script-src 'self' 'wasm-unsafe-eval'${nonce ? ` 'nonce-${nonce}'` : ''}`,
-    "worker-src 'self'",
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' blob: data:",
-    "connect-src 'self'",
-    "base-uri 'self'",
-    "form-action 'self'",
-    "frame-ancestors 'none'",
-    "object-src 'none'",
-  ].join('; ');
 }
 
 function cached(value: string) {

@@ -1,13 +1,30 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
+import { PGlite, types } from '@electric-sql/pglite';
 
-/** Plain SQL with $1, $2 …, so that the embedded and a real PostgreSQL serve alike. */
-export interface Database {
+/** Runs one statement with $1, $2 …; lists go in as arrays, JSON as text. */
+export interface Queries {
   query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
-  transaction<T>(work: (database: Pick<Database, 'query'>) => Promise<T>): Promise<T>;
+}
+
+/**
+ * Plain SQL, so that the embedded PostgreSQL and a server serve alike. Both give the same JavaScript: counts as
+ * numbers, dates as text YYYY-MM-DD, instants as Date.
+ */
+export interface Database extends Queries {
+  readonly engine: 'embedded' | 'postgresql';
+  /**
+   * All or nothing. Inside `work` only the queries that it is given may be used: the embedded database has one
+   * connection, and would wait for itself. On a server `work` runs again after a deadlock, so it changes nothing else.
+   */
+  transaction<T>(work: (inner: Transaction) => Promise<T>): Promise<T>;
   close(): Promise<void>;
+}
+
+export interface Transaction extends Queries {
+  /** Runs a text of several statements, without parameters. */
+  script(sql: string): Promise<void>;
 }
 
 /**
@@ -16,13 +33,20 @@ export interface Database {
  */
 export async function openEmbedded(directory?: string): Promise<Database> {
   if (directory && !existsSync(directory)) await initialise(directory);
-  const pglite = await PGlite.create(directory);
+  const pglite = await PGlite.create({
+    dataDir: directory,
+    parsers: { [types.INT8]: Number, [types.DATE]: (text) => text },
+  });
   const database: Database = {
+    engine: 'embedded',
     query: async (sql, parameters) => (await pglite.query(sql, parameters as unknown[])).rows as never,
     transaction: (work) =>
       pglite.transaction((inner) =>
         work({
           query: async (sql, parameters) => (await inner.query(sql, parameters as unknown[])).rows as never,
+          script: async (sql) => {
+            await inner.exec(sql);
+          },
         }),
       ),
     close: () => pglite.close(),
@@ -39,26 +63,32 @@ async function initialise(directory: string): Promise<void> {
   await rename(draft, directory);
 }
 
-/** Applies the migrations that the database has not seen, each in its own transaction, in the order of their numbers. */
+// Any number that no other program on the same server is likely to lock.
+const MIGRATION_LOCK = 7_220_041;
+
+/**
+ * Applies the migrations that the database has not seen, each in its own transaction, in the order of their numbers.
+ * Servers that start at once wait for each other, so each migration runs once.
+ * @returns the names of those that this call applied
+ */
 export async function migrate(database: Database): Promise<string[]> {
-  await database.query(
-    'CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
-  );
-  const done = new Set(
-    (await database.query<{ name: string }>('SELECT name FROM migrations')).map(({ name }) => name),
-  );
   const folder = join(import.meta.dirname, 'migrations');
-  const applied: string[] = [];
-  for (const name of readdirSync(folder)
+  const names = readdirSync(folder)
     .filter((file) => file.endsWith('.sql'))
-    .sort()) {
-    if (done.has(name)) continue;
-    const statements = readFileSync(join(folder, name), 'utf8').split(/;\s*$/m);
-    await database.transaction(async (inner) => {
-      for (const statement of statements) if (statement.trim() !== '') await inner.query(statement);
+    .sort();
+  const applied: string[] = [];
+  for (const name of names) {
+    const ran = await database.transaction(async (inner) => {
+      await inner.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+      await inner.query(
+        'CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
+      );
+      if ((await inner.query('SELECT 1 FROM migrations WHERE name = $1', [name])).length > 0) return false;
+      await inner.script(readFileSync(join(folder, name), 'utf8'));
       await inner.query('INSERT INTO migrations (name) VALUES ($1)', [name]);
+      return true;
     });
-    applied.push(name);
+    if (ran) applied.push(name);
   }
   return applied;
 }

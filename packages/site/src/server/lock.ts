@@ -12,6 +12,13 @@ interface Holder {
 /** Another living process uses the data directory. */
 export class DirectoryInUse extends Error {
   override readonly name = 'DirectoryInUse';
+  /** Where that process serves, once it does. */
+  readonly address: string | null;
+
+  constructor(message: string, address: string | null) {
+    super(message);
+    this.address = address;
+  }
 }
 
 /**
@@ -69,6 +76,7 @@ function inUse(directory: string, { pid, address }: Holder): DirectoryInUse {
   return new DirectoryInUse(
     `the data directory ${directory} is in use by process ${pid}${address ? `, which serves ${address}` : ''}; ` +
       'stop it, or name another directory in SACCADE_DATA',
+    address,
   );
 }
 

@@ -2,11 +2,20 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { serve } from '@hono/node-server';
+import type { Hono } from 'hono';
 import { createRequestHandler, type ServerBuild } from 'react-router';
+import { createAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { type Database, openEmbedded } from './database.ts';
 import { readLedger } from './ledger.ts';
+import { createLimits } from './limits.ts';
 import { DirectoryInUse, takeDirectory } from './lock.ts';
+import { outbox } from './mail/outbox.ts';
+import { smtp } from './mail/smtp.ts';
+import { operator } from './operator.ts';
+import { openPostgres } from './postgres.ts';
+import { corpusOf } from './recommend.ts';
+import { secretOf } from './secret.ts';
 import { seed } from './seed.ts';
 import type { Services } from './services.ts';
 import { readSettings } from './settings.ts';
@@ -16,28 +25,31 @@ const root = join(site, '../..');
 
 /** Starts the site and prints its address. Resolves when it serves. */
 async function main(): Promise<void> {
-  const { port, host, data, results } = readSettings(process.env);
+  const settings = readSettings(process.env);
+  const { port, host, data, results, databaseUrl } = settings;
   const bundle = join(site, 'build/server/index.js');
   if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
-  const lock = takeDirectory(data);
+  // Only the embedded database must have its directory for itself; a server takes any number of processes.
+  const lock = databaseUrl ? undefined : takeDirectory(data);
   let database: Database | undefined;
   try {
-    const fresh = !existsSync(join(data, 'postgres'));
-    if (fresh) console.log(`Making a database in ${data} …`);
-    database = await openEmbedded(join(data, 'postgres'));
+    if (databaseUrl) {
+      database = await openPostgres(databaseUrl, (message) => console.error(message));
+    } else {
+      if (!existsSync(join(data, 'postgres'))) console.log(`Making a database in ${data} …`);
+      database = await openEmbedded(join(data, 'postgres'));
+    }
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
     const ledger = readLedger(results ?? join(root, 'results'), (message) => console.error(message));
-    const services: Services = { database, ledger };
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
-    (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
-    const app = createApp({
-      services,
-      pages: createRequestHandler(build, 'production'),
-      client: join(site, 'build/client'),
-      labAssets: join(root, 'packages/papers/assets'),
+    let app: Hono | undefined;
+    const server = serve({
+      // Mails name the address, and with port 0 it is known only once we listen.
+      fetch: (request, bindings) => app?.fetch(request, bindings) ?? new Response(null, { status: 503 }),
+      port,
+      hostname: host === 'localhost' ? '127.0.0.1' : host,
     });
-    const server = serve({ fetch: app.fetch, port, hostname: host === 'localhost' ? '127.0.0.1' : host });
     const address = await new Promise<string>((resolve, reject) => {
       server.once('error', reject);
       server.once('listening', () => {
@@ -47,15 +59,38 @@ async function main(): Promise<void> {
         );
       });
     });
-    lock.announce(address);
-    console.log(`Saccade serves ${address} (data in ${data})`);
+    const origin = settings.origin ?? address;
+    const secret = settings.secret ?? secretOf(data);
+    const mailer = settings.smtp ? smtp(settings.smtp.url, settings.smtp.from) : outbox(join(data, 'outbox'));
+    const services: Services = {
+      database,
+      ledger,
+      mailer,
+      accounts: createAccounts({ database, mailer, origin, secret }),
+      limits: createLimits(database, secret),
+      corpus: corpusOf(database),
+    };
+    (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
+    app = createApp({
+      services,
+      // Behind a proxy the address that readers use is not the one that requests arrive at.
+      pages: createRequestHandler({ ...build, allowedActionOrigins: [new URL(origin).host] }, 'production'),
+      client: join(site, 'build/client'),
+      labAssets: join(root, 'packages/papers/assets'),
+      origin,
+      proxies: settings.proxies,
+      operator: operator(database, secret),
+    });
+    lock?.announce(address);
+    console.log(`Saccade serves ${address} (data in ${databaseUrl ? nameOf(databaseUrl) : data})`);
     let stopping = false;
     const stop = () => {
       if (stopping) return;
       stopping = true;
       server.close(async () => {
+        mailer.close();
         await database?.close();
-        lock.release();
+        lock?.release();
         process.exit(0);
       });
       // Keep-alive connections would hold the server open for ever.
@@ -65,9 +100,15 @@ async function main(): Promise<void> {
     process.on('SIGTERM', stop);
   } catch (error) {
     await database?.close();
-    lock.release();
+    lock?.release();
     throw error;
   }
+}
+
+/** Where a database is, without its password. */
+function nameOf(url: string): string {
+  const { hostname, port, pathname } = new URL(url);
+  return `PostgreSQL ${pathname.slice(1)} at ${hostname}${port && `:${port}`}`;
 }
 
 try {

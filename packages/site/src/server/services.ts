@@ -1,10 +1,19 @@
+import type { Accounts } from './accounts/accounts.ts';
 import type { Database } from './database.ts';
 import type { Ledger } from './ledger.ts';
+import type { Limits } from './limits.ts';
+import type { Mailer } from './mail/mailer.ts';
+import type { Corpus } from './recommend.ts';
 
-/** What pages and the API read from. */
+/** What pages, actions and the API work with. */
 export interface Services {
   database: Database;
   ledger: Ledger;
+  accounts: Accounts;
+  mailer: Mailer;
+  limits: Limits;
+  /** All papers as vectors, for recommendations. */
+  corpus: () => Promise<Corpus>;
 }
 
 let provided: Services | undefined;

@@ -8,7 +8,22 @@ test('without variables it is localhost:4173 and ./data', () => {
     host: 'localhost',
     data: resolve('data'),
     results: undefined,
+    databaseUrl: undefined,
+    origin: undefined,
+    secret: undefined,
+    proxies: 0,
+    smtp: undefined,
   });
+});
+
+test('a variable that is set but empty is as good as not set', () => {
+  expect(readSettings({ DATABASE_URL: '' }).databaseUrl).toBeUndefined();
+});
+
+test('a refused DATABASE_URL is not repeated: it may hold a password', () => {
+  const refuse = () => readSettings({ DATABASE_URL: 'mysql://me:hunter2@host/db' });
+  expect(refuse).toThrow('DATABASE_URL is not understood; allowed: postgresql://');
+  expect(refuse).not.toThrow('hunter2');
 });
 
 test.each([
@@ -17,6 +32,14 @@ test.each([
   [{ PORT: '-1' }, 'PORT is -1; allowed: at least 0'],
   [{ PORT: '1.5' }, 'PORT is 1.5; allowed: a whole number'],
   [{ HOST: '' }, 'HOST is ; allowed: a host name or address'],
+  [
+    { SACCADE_ORIGIN: 'papers.example.org' },
+    'SACCADE_ORIGIN is papers.example.org; allowed: scheme and host',
+  ],
+  [{ SACCADE_ORIGIN: 'https://example.org/papers' }, 'allowed: scheme and host'],
+  [{ SACCADE_SECRET: 'short' }, 'SACCADE_SECRET is not understood; allowed: at least 32 characters'],
+  [{ SMTP_URL: 'smtp://host' }, 'MAIL_FROM is missing'],
+  [{ SMTP_URL: 'smtp://host', MAIL_FROM: 'a@b\r\nBcc: c@d' }, 'allowed: an address'],
 ])('%j is refused with what is allowed', (environment, message) => {
   expect(() => readSettings(environment)).toThrow(message);
 });

@@ -1,6 +1,10 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 
+/** Set but empty is not set: compose files and units often leave a variable empty. */
+const optional = <Schema extends z.ZodType>(schema: Schema) =>
+  z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
+
 const schema = z.object({
   PORT: z.coerce
     .number('a number')
@@ -11,28 +15,66 @@ const schema = z.object({
   HOST: z.string().min(1, 'a host name or address').default('localhost'),
   SACCADE_DATA: z.string().min(1, 'a directory').default('./data'),
   SACCADE_RESULTS: z.string().min(1, 'a directory').optional(),
+  DATABASE_URL: optional(
+    z.string().regex(/^postgres(ql)?:\/\//, 'postgresql://user:password@host:port/database'),
+  ),
+  SACCADE_ORIGIN: optional(
+    z.string().regex(/^https?:\/\/[^/\s]+$/, 'scheme and host, such as https://papers.example.org'),
+  ),
+  SACCADE_SECRET: optional(z.string().min(32, 'at least 32 characters')),
+  SACCADE_PROXIES: optional(z.coerce.number('a number').int('a whole number').min(0).max(10, 'at most 10')),
+  SMTP_URL: optional(z.string().regex(/^smtps?:\/\//, 'smtp://user:password@host:587')),
+  MAIL_FROM: optional(
+    z.string().regex(/^[^\r\n]*@[^\r\n]*$/, 'an address, such as Saccade <papers@example.org>'),
+  ),
 });
 
-/**
- * PORT, HOST, SACCADE_DATA and SACCADE_RESULTS (the ledger's folder; default: results/ of the clone) from the environment.
- * @throws Error that names the variable, what was given and what is allowed
- */
-export function readSettings(environment: NodeJS.ProcessEnv): {
+export interface Settings {
   port: number;
   host: string;
+  /** Where the embedded database and other files of this process lie. */
   data: string;
+  /** The ledger's folder; default: results/ of the clone. */
   results?: string;
-} {
+  /** A PostgreSQL server instead of the embedded database. */
+  databaseUrl?: string;
+  /** Where readers reach the site, if that is not where it listens: in mails, and for cookies on https. */
+  origin?: string;
+  /** Signs cookies; without one the data directory keeps one. Servers that share a database share it too. */
+  secret?: string;
+  /** How many proxies stand before the site and may be believed about whom they speak for. */
+  proxies: number;
+  /** A mail server and a sender; without them mail stays in the outbox. */
+  smtp?: { url: string; from: string };
+}
+
+/**
+ * The settings from the environment; the README lists them.
+ * @throws Error that names the variable, what was given and what is allowed; the value of a secret is not repeated
+ */
+export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const parsed = schema.safeParse(environment);
   if (!parsed.success) {
     const [{ path, message }] = parsed.error.issues;
-    throw new Error(`${String(path[0])} is ${environment[String(path[0])]}; allowed: ${message}`);
+    const name = String(path[0]);
+    const given = secret.has(name) ? 'not understood' : environment[name];
+    throw new Error(`${name} is ${given}; allowed: ${message}`);
   }
-  const { PORT, HOST, SACCADE_DATA, SACCADE_RESULTS } = parsed.data;
+  const { PORT, HOST, SACCADE_DATA, SACCADE_RESULTS, DATABASE_URL, ...rest } = parsed.data;
+  if (rest.SMTP_URL && !rest.MAIL_FROM)
+    throw new Error('MAIL_FROM is missing; allowed: the sender of mail through SMTP_URL');
   return {
     port: PORT,
     host: HOST,
     data: resolve(SACCADE_DATA),
     results: SACCADE_RESULTS && resolve(SACCADE_RESULTS),
+    databaseUrl: DATABASE_URL,
+    origin: rest.SACCADE_ORIGIN,
+    secret: rest.SACCADE_SECRET,
+    proxies: rest.SACCADE_PROXIES ?? 0,
+    smtp: rest.SMTP_URL && rest.MAIL_FROM ? { url: rest.SMTP_URL, from: rest.MAIL_FROM } : undefined,
   };
 }
+
+/** Holds a password, so messages do not repeat it. */
+const secret = new Set(['DATABASE_URL', 'SACCADE_SECRET', 'SMTP_URL']);

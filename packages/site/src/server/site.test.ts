@@ -5,7 +5,7 @@ import { catalogue, papers } from '@saccade/papers';
 import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from './app.ts';
-import { type Database, migrate, openEmbedded } from './database.ts';
+import { type Database, openEmbedded } from './database.ts';
 import { readLedger } from './ledger.ts';
 import { seed } from './seed.ts';
 import { ledgerFile, storeLedger } from './testing/fixtures.ts';
@@ -36,12 +36,7 @@ const get = async (path: string) => {
   return { status: response.status, headers: response.headers, body: await response.json() };
 };
 
-describe('the database', () => {
-  test('has each migration once', async () => {
-    expect(await migrate(database)).toEqual([]);
-    expect((await database.query('SELECT name FROM migrations')).length).toBeGreaterThan(0);
-  });
-
+describe('the catalogue', () => {
   test('is seeded once: what has been changed since stays', async () => {
     await database.query("UPDATE papers SET comment_count = 77 WHERE slug = 'fna'");
     expect(await seed(database)).toBe(0);
@@ -49,15 +44,6 @@ describe('the database', () => {
     expect(count).toBe(catalogue.length);
     expect((await get('/api/papers/fna')).body.commentCount).toBe(77);
     await database.query("UPDATE papers SET comment_count = NULL WHERE slug = 'fna'");
-  });
-
-  test('a transaction that fails leaves nothing', async () => {
-    const work = database.transaction(async (inner) => {
-      await inner.query("DELETE FROM papers WHERE slug = 'fna'");
-      throw new Error('stop');
-    });
-    await expect(work).rejects.toThrow('stop');
-    expect((await get('/api/papers/fna')).status).toBe(200);
   });
 });
 

@@ -8,6 +8,9 @@ export const paperSchema = z.object({
   listedOn: z.string().nullable(),
   authorCount: z.int().nullable(),
   commentCount: z.int().nullable(),
+  /** Votes and comments on this site. */
+  upvotes: z.int(),
+  comments: z.int(),
   links: z.array(z.string()),
   family: z.string(),
   summary: z.string(),

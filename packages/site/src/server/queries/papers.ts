@@ -1,9 +1,9 @@
 import { papers as runnable } from '@saccade/papers';
 import type { FeedQuery, PaperView } from '../../shared/schemas.ts';
-import type { Database } from '../database.ts';
+import type { Database, Queries } from '../database.ts';
 
 const columns = `slug, title, arxiv, to_char(listed_on, 'YYYY-MM-DD') AS "listedOn", author_count AS "authorCount",
-  comment_count AS "commentCount", links, family, summary`;
+  comment_count AS "commentCount", upvotes, comments, links, family, summary`;
 
 const withRuns = (row: Omit<PaperView, 'runs'>): PaperView => ({ ...row, runs: runs(row.slug) });
 
@@ -52,4 +52,13 @@ export async function findPaper(database: Database, slug: string): Promise<Paper
 /** The families that occur, with how many papers each has. */
 export async function families(database: Database): Promise<{ family: string; count: number }[]> {
   return database.query('SELECT family, count(*)::int AS count FROM papers GROUP BY family ORDER BY family');
+}
+
+/** Titles by slug, of those that there are. */
+export async function titlesOf(database: Queries, slugs: readonly string[]): Promise<Map<string, string>> {
+  const rows = await database.query<{ slug: string; title: string }>(
+    'SELECT slug, title FROM papers WHERE slug = ANY($1::text[])',
+    [slugs],
+  );
+  return new Map(rows.map(({ slug, title }) => [slug, title]));
 }

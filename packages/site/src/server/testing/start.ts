@@ -7,14 +7,32 @@ export interface Started {
   process: ChildProcess;
   /** Milliseconds from the start to the printed address. */
   readyMs: number;
+  /** All that the server printed. */
+  said(): string;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts the built site on a free port, unless one is given. Rejects with what the server printed if it exits first. */
-export function start(data: string, results: string, port = '0'): Promise<Started> {
+/**
+ * Starts the built site on a free port, unless one is given, on the embedded database, unless `settings` name another.
+ * Rejects with what the server printed if it exits first.
+ */
+export function start(
+  data: string,
+  results: string,
+  port = '0',
+  settings: Record<string, string> = {},
+): Promise<Started> {
   const began = performance.now();
   const child = spawn(process.execPath, [join(import.meta.dirname, '../main.ts')], {
-    env: { ...process.env, PORT: port, HOST: '127.0.0.1', SACCADE_DATA: data, SACCADE_RESULTS: results },
+    env: {
+      ...process.env,
+      DATABASE_URL: '',
+      PORT: port,
+      HOST: '127.0.0.1',
+      SACCADE_DATA: data,
+      SACCADE_RESULTS: results,
+      ...settings,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
@@ -28,6 +46,7 @@ export function start(data: string, results: string, port = '0'): Promise<Starte
         address,
         process: child,
         readyMs: performance.now() - began,
+        said: () => said,
         stop: (signal = 'SIGTERM') => {
           child.kill(signal);
           return exited;

@@ -1,10 +1,13 @@
 import { data, Form, Link, useLoaderData } from 'react-router';
 import { families, feed } from '../../../server/queries/papers.ts';
 import { countVerdicts } from '../../../server/queries/verdicts.ts';
+import { votedFor } from '../../../server/queries/votes.ts';
 import { services } from '../../../server/services.ts';
 import { feedQuery } from '../../../shared/schemas.ts';
 import { Facts } from '../../components/facts.tsx';
 import { VerdictCounts } from '../../components/verdicts.tsx';
+import { Vote } from '../../components/vote.tsx';
+import { SaveSearch } from './save-search.tsx';
 
 export const meta = () => [
   { title: 'Daily Papers · Saccade' },
@@ -23,18 +26,31 @@ export async function loader({ request }: { request: Request }) {
       status: 400,
     });
   }
-  const { database, ledger } = services();
+  const { database, ledger, accounts } = services();
+  const viewer = await accounts.viewer(request);
   const [papers, kinds] = await Promise.all([feed(database, query.data), families(database)]);
   const counts = countVerdicts(ledger.verdicts);
+  const voted = viewer
+    ? await votedFor(
+        database,
+        viewer.id,
+        papers.map(({ slug }) => slug),
+      )
+    : new Set<string>();
   return {
+    loggedIn: viewer !== undefined,
     query: query.data,
     kinds,
-    papers: papers.map((paper) => ({ ...paper, verdicts: counts.get(paper.slug) ?? {} })),
+    papers: papers.map((paper) => ({
+      ...paper,
+      verdicts: counts.get(paper.slug) ?? {},
+      voted: voted.has(paper.slug),
+    })),
   };
 }
 
 export default function Feed() {
-  const { query, kinds, papers } = useLoaderData<typeof loader>();
+  const { loggedIn, query, kinds, papers } = useLoaderData<typeof loader>();
   const filtered = query.q !== '' || query.family !== '' || query.runs !== '';
   return (
     <div className="page">
@@ -78,6 +94,12 @@ export default function Feed() {
           </>
         )}
       </p>
+      {loggedIn && filtered && (
+        <SaveSearch
+          query={new URLSearchParams(given(query)).toString()}
+          name={query.q || query.family || 'those that run'}
+        />
+      )}
       {papers.length === 0 && (
         <p>Nothing matches. Each word must stand in the title, the summary, the family or the arXiv id.</p>
       )}
@@ -94,9 +116,20 @@ export default function Feed() {
               <span className="label">{paper.family}</span>
             </p>
             <VerdictCounts counts={paper.verdicts} />
+            <div className="reactions">
+              <Vote slug={paper.slug} title={paper.title} upvotes={paper.upvotes} voted={paper.voted} />
+              <Link to={`/papers/${paper.slug}#discussion`}>
+                {paper.comments} {paper.comments === 1 ? 'comment' : 'comments'}
+                <span className="hidden"> on {paper.title}</span>
+              </Link>
+            </div>
           </li>
         ))}
       </ol>
     </div>
   );
 }
+
+/** The fields that were filled. */
+const given = (query: Record<string, string>) =>
+  Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ''));

@@ -1,24 +1,44 @@
 import { findRunnable } from '@saccade/papers';
 import { data, useLoaderData } from 'react-router';
+import { paperAction } from '../../../server/actions/paper.ts';
+import { authorsHere } from '../../../server/queries/authorships.ts';
+import { listComments } from '../../../server/queries/comments.ts';
+import { keepingOf } from '../../../server/queries/library.ts';
 import { findPaper } from '../../../server/queries/papers.ts';
+import { votedFor } from '../../../server/queries/votes.ts';
 import { services } from '../../../server/services.ts';
 import { slugSchema } from '../../../shared/schemas.ts';
 import { Facts } from '../../components/facts.tsx';
 import { LedgerTable, OpenClaims } from '../../components/verdicts.tsx';
+import { Vote } from '../../components/vote.tsx';
+import { actionHeaders } from '../../headers.ts';
+import { Authorship } from './authorship.tsx';
+import { Discussion } from './discussion.tsx';
+import { Keep } from './keep.tsx';
 import { LabMount } from './lab-mount.tsx';
 import { snippet } from './snippet.ts';
 
-export async function loader({ params }: { params: { slug?: string } }) {
+export async function loader({ request, params }: { request: Request; params: { slug?: string } }) {
   const slug = slugSchema.safeParse(params.slug);
-  const { database, ledger } = services();
+  const { database, ledger, accounts } = services();
   const paper = slug.success ? await findPaper(database, slug.data) : undefined;
   if (!paper) throw data(`There is no paper ${String(params.slug).slice(0, 100)}.`, { status: 404 });
+  const viewer = await accounts.viewer(request);
   const runnable = findRunnable(paper.slug);
   const verdicts = ledger.verdicts.filter((verdict) => verdict.slug === paper.slug);
   const measured = new Set(verdicts.map(({ id }) => id));
   const claims = runnable ? await runnable.claims() : [];
   return {
     paper,
+    voted: viewer ? (await votedFor(database, viewer.id, [paper.slug])).has(paper.slug) : false,
+    discussion: {
+      slug: paper.slug,
+      viewer: viewer?.name,
+      comments: await listComments(database, paper.slug, viewer),
+      reported: new URL(request.url).searchParams.get('reported') ?? undefined,
+    },
+    authors: await authorsHere(database, paper.slug),
+    keeping: viewer && (await keepingOf(database, viewer.id, paper.slug)),
     verdicts,
     open: claims
       .filter(({ id }) => !measured.has(id))
@@ -38,13 +58,22 @@ export async function loader({ params }: { params: { slug?: string } }) {
   };
 }
 
+export function action({ request, params }: { request: Request; params: { slug?: string } }) {
+  const slug = slugSchema.safeParse(params.slug);
+  if (!slug.success) throw data(`There is no paper ${String(params.slug).slice(0, 100)}.`, { status: 404 });
+  return paperAction(request, slug.data);
+}
+
+export const headers = actionHeaders;
+
 export const meta = ({ loaderData }: { loaderData?: Awaited<ReturnType<typeof loader>> }) => [
   { title: `${loaderData?.paper.title ?? 'Paper'} · Saccade` },
   { name: 'description', content: loaderData?.paper.summary ?? '' },
 ];
 
 export default function Paper() {
-  const { paper, verdicts, open, method } = useLoaderData<typeof loader>();
+  const { paper, voted, discussion, authors, keeping, verdicts, open, method } =
+    useLoaderData<typeof loader>();
   return (
     <article className="page wide">
       <header className="paper-header">
@@ -67,6 +96,14 @@ export default function Paper() {
             </a>
           ))}
         </p>
+        <div className="reactions">
+          <Vote slug={paper.slug} title={paper.title} upvotes={paper.upvotes} voted={voted} />
+          <a href="#discussion">
+            {paper.comments} {paper.comments === 1 ? 'comment' : 'comments'}
+          </a>
+        </div>
+        {keeping && <Keep keeping={keeping} />}
+        <Authorship slug={paper.slug} authors={authors} viewer={discussion.viewer} />
       </header>
       {method ? (
         <div>
@@ -132,6 +169,7 @@ export default function Paper() {
           )}
         </section>
       )}
+      <Discussion {...discussion} />
     </article>
   );
 }

@@ -1,0 +1,29 @@
+import { NavLink, useActionData } from 'react-router';
+import type { ActionError } from '../../../server/act.ts';
+
+/** The pages of curators, and those of admins behind them. */
+export function Tabs({ isAdmin }: { isAdmin: boolean }) {
+  return (
+    <>
+      <nav className="tabs" aria-label="Moderation">
+        <NavLink to="/admin/reports">Reports</NavLink>
+        <NavLink to="/admin/claims">Claims</NavLink>
+        <NavLink to="/admin/accounts">Accounts</NavLink>
+        <NavLink to="/admin/audit">Audit</NavLink>
+        {isAdmin && <NavLink to="/admin/outbox">Outbox</NavLink>}
+      </nav>
+      <Refused />
+    </>
+  );
+}
+
+/** Why the last decision was not carried out. */
+function Refused() {
+  const answer = useActionData<Partial<ActionError>>();
+  if (!answer?.error) return null;
+  return (
+    <p role="alert" className="refusal">
+      {answer.error}
+    </p>
+  );
+}

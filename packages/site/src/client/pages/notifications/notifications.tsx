@@ -1,0 +1,54 @@
+import { Form, Link, redirect, useLoaderData } from 'react-router';
+import { act, viewerOf } from '../../../server/act.ts';
+import { markRead, notificationsOf } from '../../../server/queries/users.ts';
+import { services } from '../../../server/services.ts';
+import { dateInWords } from '../../components/facts.tsx';
+import { actionHeaders } from '../../headers.ts';
+
+export const headers = actionHeaders;
+
+export const meta = () => [{ title: 'For you · Saccade' }];
+
+export async function loader({ request }: { request: Request }) {
+  const { id } = await viewerOf(request);
+  const rows = await notificationsOf(services().database, id);
+  return { told: rows.map((row) => ({ ...row, createdAt: row.createdAt.toISOString() })) };
+}
+
+export function action({ request }: { request: Request }) {
+  return act(request, { limit: 'account' }, async ({ id }) => {
+    await markRead(services().database, id);
+    return redirect('/notifications');
+  });
+}
+
+export default function Notifications() {
+  const { told } = useLoaderData<typeof loader>();
+  return (
+    <div className="page prose">
+      <h1>For you</h1>
+      {told.length === 0 && <p>Nobody has mentioned or answered you yet.</p>}
+      <ol className="comments">
+        {told.map(({ commentId, kind, name, slug, title, html, createdAt, isNew }) => (
+          <li key={commentId} className="comment">
+            <p className="facts">
+              {isNew && <span className="label runs">new</span>}
+              <span>
+                {name ?? 'a deleted account'} {kind === 'mention' ? 'mentioned you' : 'answered you'}
+              </span>
+              <Link to={`/papers/${slug}#comment-${commentId}`}>{title}</Link>
+              <time dateTime={createdAt}>{dateInWords(createdAt)}</time>
+            </p>
+            {/* biome-ignore lint/security/noDangerouslySetInnerHtml: rendered and sanitised by server/markdown.ts */}
+            <div className="said" dangerouslySetInnerHTML={{ __html: html }} />
+          </li>
+        ))}
+      </ol>
+      {told.some(({ isNew }) => isNew) && (
+        <Form method="post">
+          <button type="submit">Mark all as read</button>
+        </Form>
+      )}
+    </div>
+  );
+}

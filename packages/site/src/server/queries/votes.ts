@@ -1,0 +1,44 @@
+import type { Database, Queries } from '../database.ts';
+import { lockPaper, recount } from './counts.ts';
+
+/**
+ * Makes a vote be there, or not be there: the state wanted, not a toggle, so that a click that arrives twice, or again
+ * after a broken connection, changes nothing.
+ * @returns the paper's upvotes afterwards; undefined where there is no such paper
+ */
+export function setVote(
+  database: Database,
+  { slug, userId, wanted }: { slug: string; userId: string; wanted: boolean },
+): Promise<number | undefined> {
+  return database.transaction(async (inner) => {
+    if (!(await lockPaper(inner, slug))) return undefined;
+    const changed = wanted
+      ? await inner.query(
+          'INSERT INTO votes (slug, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING slug',
+          [slug, userId],
+        )
+      : await inner.query('DELETE FROM votes WHERE slug = $1 AND user_id = $2 RETURNING slug', [
+          slug,
+          userId,
+        ]);
+    if (changed.length > 0) await recount(inner, slug);
+    const [{ upvotes }] = await inner.query<{ upvotes: number }>(
+      'SELECT upvotes FROM papers WHERE slug = $1',
+      [slug],
+    );
+    return upvotes;
+  });
+}
+
+/** Which of these papers the account has voted for. */
+export async function votedFor(
+  database: Queries,
+  userId: string,
+  slugs: readonly string[],
+): Promise<Set<string>> {
+  const rows = await database.query<{ slug: string }>(
+    'SELECT slug FROM votes WHERE user_id = $1 AND slug = ANY($2::text[])',
+    [userId, slugs],
+  );
+  return new Set(rows.map(({ slug }) => slug));
+}
