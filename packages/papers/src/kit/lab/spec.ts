@@ -1,7 +1,8 @@
 import type { ComponentType } from 'react';
+import type { Rows } from '../compare.ts';
 import type { Paper } from '../paper.ts';
 import type { ControlHints } from './controls.ts';
-import type { Rows, RunResult } from './engine/messages.ts';
+import type { RunResult } from './engine/messages.ts';
 import type { TokenInputs } from './features.ts';
 import type { Overlay } from './panes.tsx';
 import type { Pattern } from './pattern.ts';

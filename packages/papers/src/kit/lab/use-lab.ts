@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import type { Rows } from '../compare.ts';
 import { type Control, controlsOf } from './controls.ts';
 import { type Engine, startEngine } from './engine/client.ts';
-import type { Failure, Rows, RunResult } from './engine/messages.ts';
+import type { Failure, RunResult } from './engine/messages.ts';
 import { type Pattern, patternOf } from './pattern.ts';
 import {
   centre,
