@@ -45,7 +45,8 @@ export type Trial<O, Settings = any, Result = unknown> = (run: {
   options: O;
   settings: Settings;
   signal: AbortSignal;
-  progress(fraction: number, what: string): void;
+  /** `value` is what there is so far, shown while the rest is under way. */
+  progress(fraction: number, what: string, value?: Result): void;
 }) => Promise<Result>;
 
 /** Plain float64 arrays in [batch, heads, tokens, headDim] order: what a reference reads and returns. */

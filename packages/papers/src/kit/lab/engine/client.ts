@@ -16,7 +16,8 @@ export type TrialEnd =
   | { state: 'cancelled' };
 
 export interface TrialEvents {
-  progress(fraction: number, what: string): void;
+  /** `value` is what the trial has so far, if it says so. */
+  progress(fraction: number, what: string, value: unknown): void;
   end(end: TrialEnd): void;
 }
 
@@ -77,7 +78,7 @@ export function startEngine(events: EngineEvents): Engine {
     switch (answer.type) {
       case 'progress':
         if (answer.id === newest && busy) events.progress(answer.fraction, answer.what);
-        trials.get(answer.id)?.progress(answer.fraction, answer.what);
+        trials.get(answer.id)?.progress(answer.fraction, answer.what, answer.value);
         break;
       case 'done':
         if (answer.result.id !== newest) break;

@@ -46,7 +46,7 @@ export interface Failure {
 
 /** What the worker answers. */
 export type Answer =
-  | { type: 'progress'; id: number; fraction: number; what: string }
+  | { type: 'progress'; id: number; fraction: number; what: string; value?: unknown }
   | { type: 'done'; result: RunResult }
   | { type: 'trial'; id: number; value: unknown; machine: Machine }
   | { type: 'row'; id: number; rows: Rows }

@@ -64,8 +64,8 @@ function start(request: Extract<Request, Job>): void {
 
 async function work(request: Extract<Request, Job>, signal: AbortSignal): Promise<void> {
   const { id, inputs: given } = request;
-  const progress = (fraction: number, what: string) =>
-    scope.postMessage({ type: 'progress', id, fraction, what });
+  const progress = (fraction: number, what: string, value?: unknown) =>
+    scope.postMessage({ type: 'progress', id, fraction, what, value });
   let inputs: Inputs | undefined;
   try {
     signal.throwIfAborted();

@@ -1,0 +1,114 @@
+import { fileURLToPath } from 'node:url';
+import type { Page, Worker } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openStage, type Stage, settled, textOf, violations } from './kit/lab/testing/stage.ts';
+
+/** What is particular to each paper's lab, in a browser that has WebGPU in software. */
+let stage: Stage;
+beforeAll(async () => {
+  stage = await openStage(fileURLToPath(new URL('./labs.ts', import.meta.url)), { webgpu: true });
+});
+afterAll(() => stage?.close());
+
+/** Waits for a trial of a section to end. */
+async function ended(page: Page, section: string): Promise<void> {
+  await page.waitForSelector(
+    `section[aria-label="${section}"] :is([data-trial-state="done"], [data-trial-state="failed"])`,
+    { timeout: 90_000 },
+  );
+}
+
+describe('fna', () => {
+  test('the race runs three forms on the same input, and their outputs agree', async () => {
+    const { page, problems } = await stage.open('fna?device=wasm&size=24x24&window=5,5');
+    await page.getByRole('button', { name: 'Race them' }).click();
+    await ended(page, 'Race');
+    const lanes = page.locator('[data-lab="race"] li');
+    expect(await lanes.count()).toBe(3);
+    for (const name of ['Naive', 'Unfused', 'Fused']) {
+      const lane = (await lanes.filter({ hasText: new RegExp(`^${name}`) }).textContent()) ?? '';
+      expect(lane).toMatch(/[\d.]+ m?s/);
+      expect(lane).toMatch(/allocated beside the output/);
+      const differs = lane.match(/differs from the fused one by ([\d.e-]+) %/);
+      if (name === 'Fused') expect(differs).toBeNull();
+      else expect(Number(differs?.[1])).toBeLessThan(1e-3);
+    }
+    // 576 tokens, 4 heads, 25 weights of four bytes: stored by the naive form, not by the fused one
+    expect(await lanes.first().textContent()).toContain('230 kB allocated');
+    expect(await lanes.last().textContent()).not.toMatch(/\d{3} kB allocated/);
+    await page.getByRole('switch', { name: 'dense lane too' }).check();
+    expect(await page.textContent('section[aria-label="Race"] [role=status]')).toContain('of other settings');
+    expect(await violations(page)).toEqual([]);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});
+
+describe('a lost device', () => {
+  /** The lab's worker, told to remember the devices that it opens. */
+  async function watched(page: Page): Promise<Worker> {
+    const [worker] = page.workers();
+    await worker.evaluate(() => {
+      const scope = self as unknown as { devices: GPUDevice[] };
+      scope.devices = [];
+      const request = GPUAdapter.prototype.requestDevice;
+      GPUAdapter.prototype.requestDevice = async function (...given) {
+        const device = await request.apply(this, given);
+        scope.devices.push(device);
+        return device;
+      };
+    });
+    return worker;
+  }
+  const lose = (worker: Worker) =>
+    worker.evaluate(() => (self as unknown as { devices: GPUDevice[] }).devices.at(-1)?.destroy());
+  const devices = (worker: Worker) =>
+    worker.evaluate(() => (self as unknown as { devices: GPUDevice[] }).devices.length);
+
+  test('in the middle of a run gives words, and another try opens another', async () => {
+    const { page } = await stage.open('fna?device=wasm&size=32x32');
+    const worker = await watched(page);
+    await page.getByLabel('runs on').selectOption('webgpu');
+    await page.waitForSelector('.lab-status:has-text("timing"), .lab-status:has-text("running")');
+    await lose(worker);
+    await page.waitForSelector('.lab-problem:has-text("The graphics device was lost")', { timeout: 10_000 });
+    expect(await page.textContent('.lab-problem')).toContain('Input and settings are still here');
+    expect(await violations(page)).toEqual([]);
+    await page.getByLabel('tokens').first().selectOption('24x24');
+    await settled(page);
+    expect(await textOf(page, 'machine')).toContain('WebGPU');
+    expect(await devices(worker)).toBe(2);
+    await page.close();
+  });
+
+  test('between two runs is told too, and the lab goes on with WebAssembly', async () => {
+    const { page } = await stage.open('fna?device=wasm&size=24x24');
+    const worker = await watched(page);
+    await page.getByLabel('runs on').selectOption('webgpu');
+    await settled(page);
+    await lose(worker);
+    await page.waitForSelector('.lab-problem:has-text("The graphics device was lost")', { timeout: 10_000 });
+    expect(await textOf(page, 'time')).toMatch(/ms/); // the last measurement stays
+    await page.getByRole('button', { name: 'Go on with WebAssembly' }).click();
+    await page.waitForSelector('.lab-problem', { state: 'detached' });
+    await settled(page);
+    expect(await textOf(page, 'machine')).toContain('WebAssembly');
+    await page.close();
+  });
+
+  test('in the middle of a trial is told in its panel, and it can be run again', async () => {
+    const { page } = await stage.open('fna?device=wasm&size=24x24');
+    const worker = await watched(page);
+    await page.getByRole('button', { name: 'Race them' }).click();
+    await page.waitForSelector('section[aria-label="Race"] [role=status]:has-text("round 1")');
+    await lose(worker);
+    await page.waitForSelector('section[aria-label="Race"] .lab-problem:has-text("was lost")', {
+      timeout: 10_000,
+    });
+    await page.getByRole('button', { name: 'Race them' }).click();
+    await page.waitForSelector('section[aria-label="Race"] [role=status]:has-text("round 1")');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.waitForSelector('section[aria-label="Race"] [data-trial-state="cancelled"]');
+    await page.close();
+  });
+});
