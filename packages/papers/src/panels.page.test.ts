@@ -44,6 +44,33 @@ describe('fna', () => {
   });
 });
 
+describe('gna', () => {
+  test('tile sliders move the prediction, and each run stands beside what was predicted', async () => {
+    const { page, problems } = await stage.open('gna?device=wasm&size=24x24&window=8,8&stride=8,8');
+    const simulator = page.locator('section[aria-label="Simulator"]');
+    // tiles of 8 x 8 are the blocks themselves; tiles of 6 x 6 cut them
+    expect(await simulator.textContent()).toContain('none: perfectly block-sparse');
+    for (const name of ['query tile, rows', 'query tile, columns']) {
+      await page.getByLabel(name).focus();
+      await page.keyboard.press('ArrowLeft');
+      await page.keyboard.press('ArrowLeft');
+    }
+    await simulator.getByText('query tiles of 6 × 6').waitFor();
+    expect(await simulator.textContent()).not.toContain('none: perfectly block-sparse');
+    await page.waitForSelector('[data-lab="log"] tbody tr:nth-child(2)');
+    const rows = await page.locator('[data-lab="log"] tbody tr').allTextContents();
+    expect(rows).toHaveLength(2);
+    expect(rows[0]).toContain('6 × 6, 8 × 8');
+    expect(rows[1]).toContain('8 × 8, 8 × 8');
+    expect(new URL(page.url()).searchParams.get('queryTile')).toBe('6,6');
+    await page.setViewportSize({ width: 320, height: 800 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
+    expect(await violations(page)).toEqual([]);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});
+
 describe('a lost device', () => {
   /** The lab's worker, told to remember the devices that it opens. */
   async function watched(page: Page): Promise<Worker> {

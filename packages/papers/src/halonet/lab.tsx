@@ -13,7 +13,7 @@ const spec: LabSpec<Options> = {
     'Pixels at the edge of a block see less than those in its middle: how wide must the halo be to mend that?',
   main: ['halo', 'blockSize'],
   hidden: ['pad', 'averageDown', 'centredRadius', 'scalePosition'],
-  preset: { pad: true },
+  preset: () => ({ pad: true }),
   planning: 'once',
   hints: ([rows]) => ({
     blockSize: { min: 2, max: 16, step: 2 },

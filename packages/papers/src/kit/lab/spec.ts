@@ -65,7 +65,7 @@ export interface LabSpec<O> {
   hidden?: readonly string[];
   extras?: Extras;
   /** Options that the lab sets beside what the paper takes for a grid. */
-  preset?: Readonly<Record<string, unknown>>;
+  preset?(grid: readonly number[]): Readonly<Record<string, unknown>>;
   /** Whether the plan follows from the shape (`once`) or from the input (`every call`). */
   planning: 'once' | 'every call';
   sizes?: Partial<Sizes>;

@@ -94,7 +94,7 @@ export function useLab<O>(spec: LabSpec<O>) {
   const parsed = useMemo(() => {
     const values: Record<string, unknown> = {
       ...(paper.fit(stableGrid) as object),
-      ...spec.preset,
+      ...spec.preset?.(stableGrid),
       ...spec.extras?.options?.(extras, stableGrid),
       ...overrides,
     };
