@@ -71,6 +71,63 @@ describe('gna', () => {
   });
 });
 
+describe('radial-attention', () => {
+  const start = 'radial-attention?device=wasm&size=12x8x12';
+
+  test('sliders of the synthetic heads move the errors, and each window loses the head that is not its own', async () => {
+    const { page, problems } = await stage.open(start);
+    const errors = async (head: string) =>
+      (await page.locator(`[data-lab="${head}"] b`).allTextContents()).map((text) => Number(text.slice(3)));
+    const [radial, frames, positions] = await errors('temporal-head');
+    expect(frames).toBeGreaterThan(3 * radial);
+    expect(positions).toBeLessThan(frames);
+    const spatial = await errors('spatial-head');
+    expect(spatial[2]).toBeGreaterThan(3 * spatial[0]);
+    await page.getByRole('group', { name: 'looks along time' }).getByLabel('decay a frame').focus();
+    await page.keyboard.press('End');
+    await expect.poll(async () => (await errors('temporal-head'))[1]).toBeLessThan(frames / 3);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('a toy clip is denoised under every mask, on the device of the lab', async () => {
+    const { page, problems } = await stage.open(start);
+    await page.getByRole('button', { name: 'Denoise' }).click();
+    await ended(page, 'Denoising');
+    const says = await page.locator('[data-lab="denoised"] figcaption').allTextContents();
+    expect(says.map((text) => text.split(' ')[0])).toEqual([
+      'Clean',
+      'Noisy',
+      'Dense',
+      'Radial',
+      'Near',
+      'Near',
+    ]);
+    const fromDense = says.slice(3).map((text) => Number.parseFloat(text.match(/[\d.]+ % from/)?.[0] ?? ''));
+    expect(fromDense[0]).toBeGreaterThan(0);
+    expect(fromDense[1]).toBeGreaterThan(fromDense[0]);
+    await page.getByRole('radio', { name: 'around the frame' }).check();
+    await page.waitForSelector('section[aria-label="Denoising"] :text("of other settings")');
+    expect(await violations(page)).toEqual([]);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('text after the clip is part of the run, of the mask and of the address', async () => {
+    const { page, problems } = await stage.open(`${start}&words=16`);
+    expect(await page.textContent('.lab-readout')).toContain('1168 tokens');
+    expect(await page.textContent('section[aria-label="Mask of the clip"]')).toContain(
+      'those of 16 text tokens',
+    );
+    await page.getByLabel('text tokens').focus();
+    await page.keyboard.press('Home');
+    await settled(page);
+    expect(await page.textContent('.lab-readout')).toContain('1152 tokens');
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});
+
 describe('a lost device', () => {
   /** The lab's worker, told to remember the devices that it opens. */
   async function watched(page: Page): Promise<Worker> {

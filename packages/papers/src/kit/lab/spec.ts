@@ -52,6 +52,8 @@ export interface Extras {
   options?(values: Readonly<Record<string, unknown>>, grid: readonly number[]): Record<string, unknown>;
   /** What the values do to a picture before it becomes tokens. */
   retouch?(pixels: Pixels, values: Readonly<Record<string, unknown>>, grid: readonly number[]): Pixels;
+  /** Tokens that the values add after those of the grid. */
+  extend?(data: TokenInputs, values: Readonly<Record<string, unknown>>): TokenInputs;
 }
 
 /** One paper's lab: everything else comes from the frame and from the paper's own options. */

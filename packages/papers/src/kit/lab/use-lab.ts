@@ -85,7 +85,8 @@ export function useLab<O>(spec: LabSpec<O>) {
     const axes = source && { text: 1, image: 2, clip: 3 }[source.kind];
     if (!source || axes !== stableGrid.length) return {};
     try {
-      return { data: tokensOf(retouched(source, spec.extras, extras, stableGrid), stableGrid) };
+      const data = tokensOf(retouched(source, spec.extras, extras, stableGrid), stableGrid);
+      return { data: { ...data, ...spec.extras?.extend?.(data, extras) } };
     } catch (error) {
       return { problem: wordsOf(error) };
     }
