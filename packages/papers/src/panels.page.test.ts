@@ -71,6 +71,36 @@ describe('gna', () => {
   });
 });
 
+describe('power-attention', () => {
+  test('a dropped digit shows who can answer, and a prompt is timed by the real kernels', async () => {
+    const { page, problems } = await stage.open('power-attention?device=wasm&size=256');
+    const answers = () => page.locator('[data-lab="answers"] li').allTextContents();
+    const of = async (pattern: string) => (await answers()).find((text) => text.startsWith(pattern)) ?? '';
+    expect(await answers()).toHaveLength(6);
+    expect(await of('full')).toBe('full canfrom 1 layer on');
+    // 127 − 21 = 106 = 1101010 in binary: four hops, fewer where window and sink help
+    expect(await page.locator('.lab-digits').textContent()).toBe('1101010');
+    expect(await page.locator('.lab-digits mark').count()).toBe(4);
+    expect(await of('dilated')).toContain('cannot');
+    await page.getByLabel('layers', { exact: false }).first().focus();
+    await page.keyboard.press('End');
+    await expect.poll(() => of('power')).toContain('power can');
+
+    await page.getByRole('radio', { name: '1024' }).check();
+    await page.getByRole('button', { name: 'Time it' }).click();
+    await ended(page, 'Prefill');
+    const lanes = await page.locator('[data-lab="prefill"] li').allTextContents();
+    expect(lanes).toHaveLength(2);
+    expect(lanes[0]).toMatch(
+      /^Pattern “power”[\d.]+ ms.*times (faster|slower) than dense; it visits [\d.]+ %/,
+    );
+    expect(lanes[1]).toMatch(/^Dense, causal[\d.]+ ms/);
+    expect(await violations(page)).toEqual([]);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});
+
 describe('radial-attention', () => {
   const start = 'radial-attention?device=wasm&size=12x8x12';
 

@@ -96,3 +96,28 @@ export function neighbourhood(tokens: number, options: Options, pixel: number) {
     overlap: (windowSide * windowSide) / (blockSize * blockSize),
   };
 }
+
+/**
+ * Means of a number a pixel by the pixel's distance from the rim of its block. A block that the image cuts has its rim
+ * where it would be.
+ * @param numbers [rows * columns]
+ * @returns one mean a distance, from 0 at the rim
+ */
+export function errorsByDistance(
+  numbers: ArrayLike<number>,
+  [rows, columns]: readonly number[],
+  blockSize: number,
+): number[] {
+  const distances = Math.ceil(blockSize / 2);
+  const sums = new Float64Array(distances);
+  const counts = new Float64Array(distances);
+  const inside = (i: number) => Math.min(i % blockSize, blockSize - 1 - (i % blockSize));
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const distance = Math.min(inside(row), inside(column));
+      sums[distance] += numbers[row * columns + column];
+      counts[distance]++;
+    }
+  }
+  return Array.from(sums, (sum, distance) => sum / Math.max(counts[distance], 1));
+}

@@ -18,7 +18,7 @@ export function DenoisePanel({ view }: { view: LabView<Options> }) {
   const trial = useTrial<typeof denoise>(view, 'denoise', { noise, frames: FRAMES, head });
   const { value } = trial;
   return (
-    <section aria-label="Denoising">
+    <section aria-label="Denoising" className="lab-wide">
       <p className="lab-title">A noisy clip of moving dots, denoised by attention under each mask</p>
       <p className="lab-note">
         A pixel is replaced by the mean of pixels whose surroundings resemble its own (a random projection of{' '}

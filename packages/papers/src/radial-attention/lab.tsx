@@ -78,7 +78,7 @@ function Panels({ view }: { view: LabView<Options> }) {
         )}
         <Counts view={view} />
       </section>
-      <HeadsPanel {...geometryOf(view.grid)} />
+      <HeadsPanel />
       <DenoisePanel view={view} />
     </>
   );

@@ -150,11 +150,19 @@ function standardised(patches: Float32Array, channels: number): Float32Array {
   return patches.map((x, i) => x * gain * (i % channels < 3 ? 0.6 : 0.35));
 }
 
+/** The middle of a picture with the aspect ratio of `width` by `height`: pixels a step, and where it begins. */
+export function cropOf(
+  pixels: Pick<Pixels, 'width' | 'height'>,
+  width: number,
+  height: number,
+): { scale: number; left: number; top: number } {
+  const scale = Math.min(pixels.width / width, pixels.height / height);
+  return { scale, left: (pixels.width - width * scale) / 2, top: (pixels.height - height * scale) / 2 };
+}
+
 /** Area-averaged copy of the middle of a picture with the target's aspect ratio. @returns [height, width, 3] in 0..1 */
 export function resample(pixels: Pixels, width: number, height: number): Float32Array {
-  const scale = Math.min(pixels.width / width, pixels.height / height);
-  const left = (pixels.width - width * scale) / 2;
-  const top = (pixels.height - height * scale) / 2;
+  const { scale, left, top } = cropOf(pixels, width, height);
   const small = new Float32Array(width * height * 3);
   for (let y = 0; y < height; y++) {
     const y0 = Math.min(pixels.height - 1, Math.floor(top + y * scale));
