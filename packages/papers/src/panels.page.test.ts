@@ -101,6 +101,74 @@ describe('power-attention', () => {
   });
 });
 
+describe('halonet', () => {
+  test('the rim of a block is furthest from dense without a halo; both ways to read a window agree', async () => {
+    const { page, problems } = await stage.open('halonet?device=wasm&size=24x24&halo=0&blockSize=8');
+    const errors = (await page.locator('[data-lab="borders"] b').allTextContents()).map(Number.parseFloat);
+    expect(errors).toHaveLength(4);
+    expect(errors[0]).toBeGreaterThan(errors[3]);
+    await page.getByRole('button', { name: 'Measure both' }).click();
+    await ended(page, 'Unfolding');
+    expect(await page.locator('[data-lab="unfolding"] li').count()).toBe(2);
+    const says = (await page.textContent('section[aria-label="Unfolding"]')) ?? '';
+    expect(Number(says.match(/differ by ([\d.e-]+) %/)?.[1])).toBeLessThan(1e-3);
+    // the picture moves, and the blocks with it in relation to it
+    const before = await textOf(page, 'error');
+    await page.getByLabel('move down').focus();
+    for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowRight');
+    await settled(page);
+    expect(await textOf(page, 'error')).not.toBe(before);
+    expect(new URL(page.url()).searchParams.get('shiftRows')).toBe('4');
+    expect(await violations(page)).toEqual([]);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});
+
+describe('biformer', () => {
+  test('the region of the cue finds its copy wherever it is dragged, and chance does not', async () => {
+    const { page, problems } = await stage.open(
+      'biformer?device=wasm&size=32x32&cue=true&topk=2&at=33&cueRow=6&cueColumn=5',
+    );
+    const found = () => textOf(page, 'cue');
+    await expect.poll(found).toContain('looks at its copy');
+    expect(await page.getAttribute('section[aria-label="Region graph"] svg', 'aria-label')).toContain(
+      'row 6 column 5',
+    );
+    const board = page.locator('section[aria-label="Region graph"] svg');
+    await board.scrollIntoViewIfNeeded();
+    const box = await board.boundingBox();
+    if (!box) throw new Error('the region graph is not shown');
+    const at = (cell: number) => ((cell - 0.5) * box.width) / 8;
+    await page.mouse.move(box.x + at(5), box.y + at(6));
+    await page.mouse.down();
+    await page.mouse.move(box.x + at(7), box.y + at(3), { steps: 3 });
+    await page.mouse.up();
+    await page.waitForSelector('section[aria-label="Region graph"] svg[aria-label*="row 3 column 7"]');
+    await expect.poll(found).toContain('looks at its copy');
+    await settled(page);
+    expect(new URL(page.url()).searchParams.get('cueRow')).toBe('3');
+    await page.getByRole('radio', { name: 'random' }).check();
+    await expect.poll(found).toContain('does not look at its copy');
+    expect(await violations(page)).toEqual([]);
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('the local convolution is added to the output, and what is kept of dense attention stays', async () => {
+    const { page, problems } = await stage.open('biformer?device=wasm&size=24x24');
+    const before = { mass: await textOf(page, 'mass'), error: await textOf(page, 'error') };
+    await page.getByRole('switch', { name: 'local convolution' }).check();
+    await settled(page);
+    expect(await textOf(page, 'mass')).toBe(before.mass);
+    expect(await textOf(page, 'error')).not.toBe(before.error);
+    expect(new URL(page.url()).search).toContain('local=true');
+    expect(new URL(page.url()).search).not.toContain('localKernel');
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});
+
 describe('radial-attention', () => {
   const start = 'radial-attention?device=wasm&size=12x8x12';
 

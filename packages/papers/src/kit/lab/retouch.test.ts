@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { moved, painted } from './retouch.ts';
+import { moved, striped } from './retouch.ts';
 import { inputsFromPixels, type Pixels } from './tokens.ts';
 
 /** A picture whose every token of a 3 x 4 grid has a colour of its own; wider than the grid, so that its sides are cut. */
@@ -35,14 +35,19 @@ test('a picture moved once around is the same, and by nothing the very same', ()
   expect(moved(picture, grid, { rows: 0, columns: 0 })).toBe(picture);
 });
 
-test('a painted rectangle colours its tokens and no other, and the picture given stays', () => {
+test('a striped rectangle has tokens that look alike, half in each colour; all else stays', () => {
   const picture = coloured();
   const before = tokensOf(picture);
-  const after = tokensOf(painted(picture, grid, [{ top: 1, left: 2, bottom: 2, right: 4 }], [255, 0, 255]));
+  const box = { top: 1, left: 2, bottom: 2, right: 4 };
+  const colours = [
+    [255, 0, 0],
+    [0, 255, 0],
+  ] as const;
+  const after = tokensOf(striped(picture, grid, [box], colours));
   after.forEach(([red, green], token) => {
     if (token === 6 || token === 7) {
-      expect(red).toBeGreaterThan(0.95);
-      expect(green).toBeLessThan(0.4); // the light spot lies between the two
+      expect(red).toBeCloseTo(0.5, 1);
+      expect(red + green).toBeCloseTo(1, 5);
     } else expect([red, green]).toEqual(before[token]);
   });
   expect(tokensOf(picture)).toEqual(before);

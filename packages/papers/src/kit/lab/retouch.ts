@@ -32,12 +32,17 @@ export function moved(
   return { width: pixels.width, height: pixels.height, data };
 }
 
-/** The picture with rectangles of tokens in one colour, each with a light spot of a quarter of its side in the middle. */
-export function painted(
+type Colour = readonly [red: number, green: number, blue: number];
+
+/**
+ * The picture with rectangles of tokens in upright stripes of two colours, each half a token wide: all tokens of a
+ * rectangle look alike, and like nothing in a photograph.
+ */
+export function striped(
   pixels: Pixels,
   [height, width]: readonly number[],
   rectangles: readonly TokenRectangle[],
-  [red, green, blue]: readonly [number, number, number],
+  colours: readonly [Colour, Colour],
 ): Pixels {
   const { scale, left, top } = cropOf(pixels, width * DETAIL, height * DETAIL);
   const data = Uint8ClampedArray.from(pixels.data);
@@ -46,8 +51,8 @@ export function painted(
     const [x0, x1] = [box.left, box.right].map((column) => Math.round(left + column * DETAIL * scale));
     for (let y = Math.max(0, y0); y < Math.min(y1, pixels.height); y++) {
       for (let x = Math.max(0, x0); x < Math.min(x1, pixels.width); x++) {
-        const spot = Math.abs(2 * y - y0 - y1) * 4 < y1 - y0 && Math.abs(2 * x - x0 - x1) * 4 < x1 - x0;
-        data.set(spot ? [255, 255, 255] : [red, green, blue], (y * pixels.width + x) * 4);
+        const half = Math.floor((2 * (x + 0.5 - left)) / (DETAIL * scale));
+        data.set(colours[half & 1], (y * pixels.width + x) * 4);
       }
     }
   }

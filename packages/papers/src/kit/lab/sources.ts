@@ -91,12 +91,13 @@ async function pictureOf(
   return stripOf(file, header);
 }
 
-/** Tokens of a source on a grid. */
+/** Tokens of a source on a grid. @param place how much heads of a picture or clip go by place; 0 for looks alone */
 export function tokensOf(
   source: Source,
   grid: readonly number[],
+  place = 1,
 ): TokenInputs & { pieces?: readonly string[] } {
-  const shape = { grid, heads: LAB_HEADS, headDim: LAB_HEAD_DIM };
+  const shape = { grid, heads: LAB_HEADS, headDim: LAB_HEAD_DIM, place };
   const made =
     source.kind === 'text'
       ? inputsFromText(source.text, shape)

@@ -52,6 +52,8 @@ export interface Extras {
   options?(values: Readonly<Record<string, unknown>>, grid: readonly number[]): Record<string, unknown>;
   /** What the values do to a picture before it becomes tokens. */
   retouch?(pixels: Pixels, values: Readonly<Record<string, unknown>>, grid: readonly number[]): Pixels;
+  /** How much the heads go by place, beside looks: 1 unless said, 0 for looks alone. */
+  place?(values: Readonly<Record<string, unknown>>): number;
   /** Tokens that the values add after those of the grid. */
   extend?(data: TokenInputs, values: Readonly<Record<string, unknown>>): TokenInputs;
 }

@@ -85,7 +85,8 @@ export function useLab<O>(spec: LabSpec<O>) {
     const axes = source && { text: 1, image: 2, clip: 3 }[source.kind];
     if (!source || axes !== stableGrid.length) return {};
     try {
-      const data = tokensOf(retouched(source, spec.extras, extras, stableGrid), stableGrid);
+      const input = retouched(source, spec.extras, extras, stableGrid);
+      const data = tokensOf(input, stableGrid, spec.extras?.place?.(extras));
       return { data: { ...data, ...spec.extras?.extend?.(data, extras) } };
     } catch (error) {
       return { problem: wordsOf(error) };
