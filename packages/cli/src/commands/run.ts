@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { ArgumentError, writeSafetensors } from '@saccade/attention';
+import { type Comparison, compare, type Numbers } from '@saccade/papers/kit';
 import { chooseDevice, chooseOptions, chooseRunnable, type DeviceOptions } from '../choose.ts';
-import { type Compared, type Comparison, compare } from '../compare.ts';
 import { type Context, onDevice, printJson, progressLine, table } from '../console.ts';
 import { checkWritable, writeAtomically } from '../files.ts';
 import { type InputOptions, type MadeInputs, makeInputs } from '../inputs.ts';
@@ -36,8 +36,10 @@ export async function run(context: Context, slug: string, options: RunOptions): 
     };
     const mechanism = await paper.mechanism();
     const compared = await compare(device, inputs, mechanism, parsed, {
+      samples: SAMPLES,
+      patienceMs: PATIENCE_MS,
       signal: context.signal,
-      progress: (what) => say(`${slug}: ${what}`),
+      progress: (_, what) => say(`${slug}: ${what}`),
     });
     say('');
     if (options.out !== undefined)
@@ -55,17 +57,41 @@ export async function run(context: Context, slug: string, options: RunOptions): 
       device: device.kind,
       tier: device.tier,
       adapter: device.description,
-      ...compared.numbers,
+      ...toldOf(compared.numbers),
       ...(options.out !== undefined && { out: options.out }),
     };
     if (context.json) printJson(context, told);
-    else printComparison(context, told, compared.numbers);
+    else printComparison(context, told);
   });
+}
+
+const SAMPLES = 5;
+/** Slow devices get fewer samples than this takes. */
+const PATIENCE_MS = 8000;
+
+/** The numbers of a comparison under the names that --json has: the whole mechanism, plan or selection included. */
+function toldOf({ mechanismMs, denseMs, samples, ...numbers }: Numbers) {
+  return {
+    timeMs: mechanismMs,
+    denseTimeMs: denseMs,
+    timesFasterThanDense: denseMs / mechanismMs,
+    samplesMs: samples.mechanism,
+    denseSamplesMs: samples.dense,
+    /** Mean share of a query's dense attention that falls on keys which the mechanism sees, over sampled queries. */
+    keptMass: numbers.massKept,
+    sampledQueries: numbers.massQueries,
+    relativeError: numbers.relativeError,
+    flops: numbers.flops,
+    denseFlops: numbers.denseFlops,
+    /** Largest memory beyond the inputs. */
+    memoryBytes: numbers.extraBytes,
+    denseMemoryBytes: numbers.denseExtraBytes,
+  };
 }
 
 const isPicture = (path: string) => ['.png', '.jpg', '.jpeg', '.webp'].includes(extname(path).toLowerCase());
 
-async function encode(path: string, made: MadeInputs, compared: Compared): Promise<Uint8Array> {
+async function encode(path: string, made: MadeInputs, compared: Comparison): Promise<Uint8Array> {
   if (isPicture(path)) return drawPictures(path, made.tokens, [compared.dense, compared.output]);
   const { query, key, value, shape } = made.tokens;
   return writeSafetensors(
@@ -96,8 +122,7 @@ function printComparison(
     tier: string;
     adapter: string;
     out?: string;
-  },
-  numbers: Comparison,
+  } & ReturnType<typeof toldOf>,
 ): void {
   const { out } = context.console;
   const { kind, source, grid, shape, notes } = told.input;
@@ -111,15 +136,15 @@ function printComparison(
   out(
     table([
       ['', told.slug, 'dense'],
-      ['time (median)', `${numbers.timeMs.toFixed(2)} ms`, `${numbers.denseTimeMs.toFixed(2)} ms`],
-      ['operations', mega(numbers.flops), mega(numbers.denseFlops)],
-      ['memory beyond inputs', kilobytes(numbers.memoryBytes), kilobytes(numbers.denseMemoryBytes)],
+      ['time (median)', `${told.timeMs.toFixed(2)} ms`, `${told.denseTimeMs.toFixed(2)} ms`],
+      ['operations', mega(told.flops), mega(told.denseFlops)],
+      ['memory beyond inputs', kilobytes(told.memoryBytes), kilobytes(told.denseMemoryBytes)],
     ]),
   );
-  out(`\n${numbers.timesFasterThanDense.toFixed(2)} times as fast as dense attention\n`);
+  out(`\n${told.timesFasterThanDense.toFixed(2)} times as fast as dense attention\n`);
   out(
-    `${(100 * numbers.keptMass).toFixed(1)} % of the dense attention mass kept (${numbers.sampledQueries} queries)\n`,
+    `${(100 * told.keptMass).toFixed(1)} % of the dense attention mass kept (${told.sampledQueries} queries)\n`,
   );
-  out(`${numbers.relativeError.toPrecision(3)} relative error of the output against dense\n`);
+  out(`${told.relativeError.toPrecision(3)} relative error of the output against dense\n`);
   if (told.out !== undefined) out(`written to ${told.out}\n`);
 }

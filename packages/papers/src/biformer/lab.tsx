@@ -1,12 +1,21 @@
+import type { PointerEvent } from 'react';
+import type { Control } from '../kit/lab/controls.ts';
 import { outline, pixelOf } from '../kit/lab/draw.ts';
 import type { TokenInputs } from '../kit/lab/features.ts';
 import { LabFrame } from '../kit/lab/frame.tsx';
 import { boxOf } from '../kit/lab/overlays.ts';
 import { Fact, percent, three } from '../kit/lab/readout.tsx';
+import { striped } from '../kit/lab/retouch.ts';
+import { LAB_HEAD_DIM, LAB_HEADS } from '../kit/lab/settings.ts';
 import type { LabSpec, LabView } from '../kit/lab/spec.ts';
 import { DETAIL } from '../kit/lab/tokens.ts';
+import { CUE_CELLS, CUE_COLOURS, cueRectangles, sharpening } from './cue.ts';
 import { type Options, paper } from './paper.ts';
 import { type RegionGeometry, regionGeometry, regionOf, regionRectangle } from './regions.ts';
+
+function cueControl(name: string, label: string): Control {
+  return { kind: 'range', name, label, help: '', unit: '', min: 1, max: CUE_CELLS, step: 1 };
+}
 
 const spec: LabSpec<Options> = {
   paper,
@@ -19,8 +28,43 @@ const spec: LabSpec<Options> = {
   tries: [
     { label: 'One region each: the shortest list', settings: { options: { topk: 1 } } },
     { label: 'Random regions: what chance keeps', settings: { options: { routing: 'random' } } },
-    { label: 'Only the own region: a window', settings: { options: { routing: 'window' } } },
+    {
+      label: 'A cue and its copy: does the routing find it?',
+      settings: { options: { cue: true, topk: 2 }, at: 0 },
+    },
   ],
+  extras: {
+    title: 'The picture',
+    controls: [
+      {
+        kind: 'switch',
+        name: 'cue',
+        label: 'a cue at the upper left, and its copy',
+        help: 'two equal signs painted into the picture',
+      },
+      cueControl('cueRow', 'copy in row'),
+      cueControl('cueColumn', 'copy in column'),
+      {
+        kind: 'switch',
+        name: 'local',
+        label: 'local convolution (LCE)',
+        help: 'added to the output: a fixed sharpening, as nothing is trained here',
+      },
+    ],
+    defaults: { cue: false, cueRow: 6, cueColumn: 5, local: false },
+    // as a network that was trained on such signs would
+    place: ({ cue }) => (cue ? 0 : 1),
+    options: ({ local }) => (local ? { localKernel: sharpening(LAB_HEADS * LAB_HEAD_DIM) } : {}),
+    retouch: (pixels, { cue, cueRow, cueColumn }, grid) =>
+      cue
+        ? striped(
+            pixels,
+            grid,
+            cueRectangles(grid, { row: Number(cueRow) - 1, column: Number(cueColumn) - 1 }),
+            CUE_COLOURS,
+          )
+        : pixels,
+  },
   overlay: (view) => (context, layout, inks) => {
     const { geometry, own, routes } = routesOf(view);
     const middle = (region: number) => {
@@ -105,6 +149,34 @@ function affinitiesOf(
   });
 }
 
+/** Puts the copy of the cue where the pointer is on the region graph. */
+function dragCue(event: PointerEvent<SVGSVGElement>, view: LabView<Options>): void {
+  if (view.extras.cue !== true) return;
+  const box = event.currentTarget.getBoundingClientRect();
+  const cell = (at: number, start: number, length: number) =>
+    Math.min(CUE_CELLS, Math.max(1, 1 + Math.floor((CUE_CELLS * (at - start)) / length)));
+  const [row, column] = [cell(event.clientY, box.top, box.height), cell(event.clientX, box.left, box.width)];
+  if (row !== view.extras.cueRow) view.setOption('cueRow', row);
+  if (column !== view.extras.cueColumn) view.setOption('cueColumn', column);
+}
+
+function cueFound(
+  view: LabView<Options>,
+  geometry: RegionGeometry,
+  own: number,
+  chosen: ReadonlySet<number>,
+): string {
+  const { cueRow, cueColumn } = view.extras;
+  const [cue, copy] = cueRectangles(view.grid, { row: Number(cueRow) - 1, column: Number(cueColumn) - 1 });
+  const middle = ({ top, left, bottom, right }: typeof cue) =>
+    Math.floor((top + bottom) / 2) * view.grid[1] + Math.floor((left + right) / 2);
+  if (own !== regionOf(geometry, middle(cue)))
+    return 'Point at the cue, at the upper left of the picture, to see whether it finds its copy.';
+  return chosen.has(regionOf(geometry, middle(copy)))
+    ? 'The region of the cue looks at its copy.'
+    : 'The region of the cue does not look at its copy.';
+}
+
 function Panels({ view }: { view: LabView<Options> }) {
   const { geometry, own, affinities, routes } = routesOf(view);
   const { regionsDown, regionsAcross, regionRows, regionColumns, topk } = geometry;
@@ -127,6 +199,9 @@ function Panels({ view }: { view: LabView<Options> }) {
           viewBox={`0 0 ${regionsAcross * cell} ${regionsDown * cell}`}
           style={{ maxWidth: '22rem' }}
           role="img"
+          className={view.extras.cue === true ? 'lab-board' : undefined}
+          onPointerDown={(event) => dragCue(event, view)}
+          onPointerMove={(event) => event.buttons === 1 && dragCue(event, view)}
           aria-label={`Regions looked at: ${[...chosen].map((region) => `row ${Math.floor(region / regionsAcross) + 1} column ${(region % regionsAcross) + 1}`).join(', ')}`}
         >
           {order.map((region) => {
@@ -160,6 +235,12 @@ function Panels({ view }: { view: LabView<Options> }) {
             );
           })}
         </svg>
+        {view.extras.cue === true && (
+          <p className="lab-note" data-lab="cue">
+            {cueFound(view, geometry, own, chosen)} Drag on the regions, or move the sliders, to put the copy
+            elsewhere.
+          </p>
+        )}
       </section>
       <section aria-label="Counts">
         <p className="lab-title">What the routing leaves to compute</p>

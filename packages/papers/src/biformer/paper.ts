@@ -78,7 +78,7 @@ export const paper = definePaper<Options>({
     'No gradient flows through the routing, as in the paper. Soft routing, off in all released models, is left out.',
     'The convolution runs on the host off the GPU and for f16 tensors.',
     'The small trained comparison waits for the training package.',
-    'The lab has no trained model, layer slider, switch of the convolution or movable cue yet.',
+    'The lab’s cue is found by untrained features and its convolution is a fixed sharpening; a trained model with layers to choose is not there.',
   ],
   fit: (grid) => {
     const [rows, columns] = [grid.at(-2) ?? 1, grid.at(-1) ?? 1];

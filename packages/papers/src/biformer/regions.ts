@@ -1,4 +1,6 @@
-import { ArgumentError, type BlockLayout, NO_TOKEN } from '@saccade/attention';
+import { ArgumentError, type BlockLayout } from '@saccade/attention';
+import { boxLayout } from '../kit/boxes.ts';
+import { imageGrid } from '../kit/image-grid.ts';
 import { remember } from '../kit/remember.ts';
 import type { Options } from './paper.ts';
 
@@ -18,7 +20,7 @@ export interface RegionGeometry {
 
 /** @throws ArgumentError where the grid does not fit the tokens, or there are more regions a side than pixels */
 export function regionGeometry(tokens: number, options: Options): RegionGeometry {
-  const [rows, columns] = gridOf(tokens, options.grid);
+  const [rows, columns] = imageGrid('biformer', tokens, options.grid);
   const { regions, topk } = options;
   if (tokens > 0 && regions > Math.min(rows, columns))
     throw new ArgumentError(
@@ -44,38 +46,14 @@ export function regionGeometry(tokens: number, options: Options): RegionGeometry
   };
 }
 
-function gridOf(tokens: number, grid: readonly number[] | undefined): [number, number] {
-  if (grid) {
-    const product = grid[0] * grid[1];
-    if (product !== tokens)
-      throw new ArgumentError(
-        'biformer',
-        'grid',
-        `[${grid.join(', ')}], ${product} tokens`,
-        `a product of ${tokens}, the tokens of the tensors`,
-      );
-    return [grid[0], grid[1]];
-  }
-  const side = Math.round(Math.sqrt(tokens));
-  if (side * side !== tokens)
-    throw new ArgumentError('biformer', 'grid', 'not given', `rows and columns whose product is ${tokens}`);
-  return [side, side];
-}
-
 /** Tokens region by region; slots of a cut region that hold no pixel are padding. */
-export const regionLayout = remember((geometry: RegionGeometry): BlockLayout => {
-  const { rows, columns, regionRows, regionColumns, regionsAcross, regionCount } = geometry;
-  const block = regionRows * regionColumns;
-  const order = new Uint32Array(regionCount * block).fill(NO_TOKEN);
-  for (let slot = 0; slot < order.length; slot++) {
-    const region = Math.floor(slot / block);
-    const place = slot % block;
-    const row = Math.floor(region / regionsAcross) * regionRows + Math.floor(place / regionColumns);
-    const column = (region % regionsAcross) * regionColumns + (place % regionColumns);
-    if (row < rows && column < columns) order[slot] = row * columns + column;
-  }
-  return { slots: order.length, block, order };
-});
+export const regionLayout = remember(
+  ({ rows, columns, regionRows, regionColumns }: RegionGeometry): BlockLayout =>
+    boxLayout(
+      [rows, columns].map((length) => ({ length, dilation: 1 })),
+      [regionRows, regionColumns],
+    ),
+);
 
 /** The region of a pixel and its rectangle: what a page draws. */
 export function regionOf(geometry: RegionGeometry, pixel: number): number {

@@ -1,10 +1,11 @@
-import { attend, bytesPerElement, DeviceError, sizeOf, type Tensor } from '@saccade/attention';
+import { bytesPerElement, DeviceError, sizeOf, type Tensor } from '@saccade/attention';
 import { type Claim, type ClaimRun, type Measurement, median } from '../kit/claim.ts';
 import { interleave } from '../kit/interleave.ts';
 import { disposeInputs, randomInputs } from '../kit/random-inputs.ts';
-import { type BaselineName, baseline } from './baselines.ts';
+import type { BaselineName } from './baselines.ts';
 import { neighborhoodAttention } from './mechanism.ts';
 import { type Options, options as schema } from './paper.ts';
+import { lanesOf } from './race.ts';
 
 /** A shape of the race. Dilated shapes take the largest dilation that the grid allows. */
 interface Shape {
@@ -195,22 +196,12 @@ async function race(
     const tokens = grid.reduce((size, length) => size * length, 1);
     // a browser or driver that binds at most 128 MiB is asked for no more
     const inputs = randomInputs(run.device, [1, HEADS, tokens, headDim]);
-    const works = {
-      naive: async () =>
-        (
-          await baseline('naive', inputs, { ...options, grid, ...everyAxis(options, grid.length) })
-        ).output.dispose(),
-      unfused: async () =>
-        (
-          await baseline('unfused', inputs, { ...options, grid, ...everyAxis(options, grid.length) })
-        ).output.dispose(),
-      dense: async () => dispose(await attend(inputs.query, inputs.key, inputs.value)),
-      fused: async () => dispose(await neighborhoodAttention(inputs, options)),
-    };
+    const works = lanesOf(inputs, options);
+    const timed = (name: keyof typeof works) => async () => (await works[name]()).output.dispose();
     try {
       const times = await interleave(
         run,
-        { slow: works[slow], fast: works[fast] },
+        { slow: timed(slow), fast: timed(fast) },
         { samples: run.quick ? 3 : SAMPLES, warmUp: 1 },
       );
       const improvement = median(times.slow) / median(times.fast) - 1;
@@ -239,11 +230,6 @@ async function race(
     samples,
     ...(leftOut > 0 && { note: `${leftOut} shapes left out: their weights do not fit one buffer` }),
   };
-}
-
-function everyAxis({ window, dilation, causal }: Options, rank: number) {
-  const spread = <T>(values: readonly T[]) => Array.from({ length: rank }, (_, a) => values[a] ?? values[0]);
-  return { window: spread(window), dilation: spread(dilation), causal: spread(causal) };
 }
 
 async function memory(run: ClaimRun): Promise<Measurement> {

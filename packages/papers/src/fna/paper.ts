@@ -70,8 +70,7 @@ export const paper = definePaper<Options>({
   ],
   limits: [
     'Backward kernels wait for a later version; gradients are checked on the float64 form.',
-    'The baselines run in f32 on WebGPU only.',
-    'The lab does the memory arithmetic of naive, unfused and fused forms; their race runs in the claims, not in the lab.',
+    'The baselines run in f32 on WebGPU only, so the race of the lab needs it.',
   ],
   fit: (grid) => {
     const odd = (length: number) =>
@@ -81,4 +80,5 @@ export const paper = definePaper<Options>({
   mechanism: async () => (await import('./mechanism.ts')).neighborhoodAttention,
   reference: async () => (await import('./reference.ts')).neighborhoodAttention,
   claims: async () => (await import('./claims.ts')).claims,
+  trials: async () => ({ race: (await import('./race.ts')).race }),
 });

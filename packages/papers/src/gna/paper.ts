@@ -85,7 +85,7 @@ export const paper = definePaper<Options>({
   limits: [
     'Backward kernels wait for a later version; the inverse windows they need are checked by enumeration.',
     'End-to-end gains in video and image models are not measured: they need the models. The page has the arithmetic instead.',
-    'The lab has no sliders for tile shapes, and predicts strides that are equal on all axes.',
+    'The lab’s strip of strides has those that are equal on all axes; others are predicted one at a time.',
   ],
   fit: (grid) => {
     const most = grid.length === 1 ? 64 : grid.length === 2 ? 8 : 4;

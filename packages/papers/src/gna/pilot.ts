@@ -1,3 +1,4 @@
+import { seeded } from '../kit/lab/features.ts';
 import { windowOf } from '../kit/windows.ts';
 
 /**
@@ -52,15 +53,9 @@ export function windowError(pilot: {
   return Math.sqrt(difference / size);
 }
 
-/** Standard normal numbers from a seed (Box-Muller on mulberry32). */
+/** Standard normal numbers from a seed (Box-Muller), two from each pair of uniform ones. */
 function normalNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const uniform = seeded(seed);
   let spare: number | undefined;
   return () => {
     if (spare !== undefined) {

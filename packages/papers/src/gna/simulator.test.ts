@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Axis, boxesOf, windowOf } from '../kit/windows.ts';
+import { boxesOf } from '../kit/boxes.ts';
+import { type Axis, windowOf } from '../kit/windows.ts';
 import { endToEnd, isPerfect, isPerfectByRule, simulate, simulateRuns, strideSearch } from './simulator.ts';
 
 const axes = (n: number[], w: number[], s: number[]): Axis[] =>

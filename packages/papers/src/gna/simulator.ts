@@ -1,5 +1,6 @@
 import { ArgumentError } from '@saccade/attention';
-import { type Axis, boxesOf, groupLength, neededRange, product, windowOf } from '../kit/windows.ts';
+import { boxesOf, groupLength, product } from '../kit/boxes.ts';
+import { type Axis, neededRange, windowOf } from '../kit/windows.ts';
 
 /** What the simulator is asked: a grid with windows, and the tiles of a kernel. */
 export interface SimulatorInput {

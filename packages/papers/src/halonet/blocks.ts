@@ -1,4 +1,6 @@
-import { ArgumentError, NO_TOKEN } from '@saccade/attention';
+import { ArgumentError } from '@saccade/attention';
+import { boxLayout } from '../kit/boxes.ts';
+import { imageGrid } from '../kit/image-grid.ts';
 import type { Options } from './paper.ts';
 
 /** Where blocks, queries and windows lie. */
@@ -20,7 +22,7 @@ export interface HaloGeometry {
  * @throws ArgumentError where the grid does not fit the tokens, or the block the grid (without pad)
  */
 export function haloGeometry(tokens: number, options: Options): HaloGeometry {
-  const [rows, columns] = gridOf(tokens, options.grid);
+  const [rows, columns] = imageGrid('halonet', tokens, options.grid);
   const { blockSize, halo, stride, averageDown, pad } = options;
   if (!pad && (rows % blockSize !== 0 || columns % blockSize !== 0)) {
     throw new ArgumentError(
@@ -44,25 +46,6 @@ export function haloGeometry(tokens: number, options: Options): HaloGeometry {
   };
 }
 
-function gridOf(tokens: number, grid: readonly number[] | undefined): [number, number] {
-  if (grid) {
-    const product = grid[0] * grid[1];
-    if (product !== tokens) {
-      throw new ArgumentError(
-        'halonet',
-        'grid',
-        `[${grid.join(', ')}], ${product} tokens`,
-        `a product of ${tokens}, the tokens of the tensors`,
-      );
-    }
-    return [grid[0], grid[1]];
-  }
-  const side = Math.round(Math.sqrt(tokens));
-  if (side * side !== tokens)
-    throw new ArgumentError('halonet', 'grid', 'not given', `rows and columns whose product is ${tokens}`);
-  return [side, side];
-}
-
 /**
  * Query slots, block by block, and the window of each block.
  * With strided queries the pixels in between follow in blocks whose window is empty: their rows become zeros.
@@ -74,23 +57,14 @@ export function haloBlocks(
 ): { order: Uint32Array; boxes: Int32Array } {
   const { rows, columns, blocksDown, blocksAcross, windowSide, queryStep, querySide } = geometry;
   const { blockSize, halo } = options;
-  const count = blocksDown * blocksAcross;
-  const perBlock = querySide * querySide;
-  const groups = queryStep * queryStep; // the first sees, the others do not
-  const order = new Uint32Array(groups * count * perBlock).fill(NO_TOKEN);
-  const boxes = new Int32Array(groups * count * 6);
-  for (let group = 0; group < groups; group++) {
-    for (let block = 0; block < count; block++) {
-      const top = Math.floor(block / blocksAcross) * blockSize;
-      const left = (block % blocksAcross) * blockSize;
-      const at = group * count + block;
-      if (group === 0) boxes.set([0, top - halo, left - halo, 1, windowSide, windowSide], at * 6);
-      for (let place = 0; place < perBlock; place++) {
-        const row = top + Math.floor(place / querySide) * queryStep + Math.floor(group / queryStep);
-        const column = left + (place % querySide) * queryStep + (group % queryStep);
-        if (row < rows && column < columns) order[at * perBlock + place] = row * columns + column;
-      }
-    }
+  // the pixels that ask are the first group of a grid dilated by the stride: their blocks come first
+  const axes = [rows, columns].map((length) => ({ length, dilation: queryStep }));
+  const { order } = boxLayout(axes, [querySide, querySide]);
+  const boxes = new Int32Array((order.length / querySide ** 2) * 6);
+  for (let block = 0; block < blocksDown * blocksAcross; block++) {
+    const top = Math.floor(block / blocksAcross) * blockSize;
+    const left = (block % blocksAcross) * blockSize;
+    boxes.set([0, top - halo, left - halo, 1, windowSide, windowSide], block * 6);
   }
   return { order, boxes };
 }
@@ -121,4 +95,29 @@ export function neighbourhood(tokens: number, options: Options, pixel: number) {
     keysPerQuery: windowSide * windowSide,
     overlap: (windowSide * windowSide) / (blockSize * blockSize),
   };
+}
+
+/**
+ * Means of a number a pixel by the pixel's distance from the rim of its block. A block that the image cuts has its rim
+ * where it would be.
+ * @param numbers [rows * columns]
+ * @returns one mean a distance, from 0 at the rim
+ */
+export function errorsByDistance(
+  numbers: ArrayLike<number>,
+  [rows, columns]: readonly number[],
+  blockSize: number,
+): number[] {
+  const distances = Math.ceil(blockSize / 2);
+  const sums = new Float64Array(distances);
+  const counts = new Float64Array(distances);
+  const inside = (i: number) => Math.min(i % blockSize, blockSize - 1 - (i % blockSize));
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const distance = Math.min(inside(row), inside(column));
+      sums[distance] += numbers[row * columns + column];
+      counts[distance]++;
+    }
+  }
+  return Array.from(sums, (sum, distance) => sum / Math.max(counts[distance], 1));
 }

@@ -88,7 +88,7 @@ export const paper = definePaper<Options>({
     'Attention only: projections, bottlenecks and the backbones H0 to H7 are not built here.',
     'With stride 2 the output keeps a row a pixel: pixels without a query are zeros. downsampled() makes the smaller image.',
     'The small models that the paper page compares wait for the training package.',
-    'The lab has no painted segmentation by trained models yet.',
+    'The segmentation of a painted image by trained models is not yet measured; the lab shows where the output leaves dense attention instead.',
   ],
   fit: (grid) => {
     const [rows, columns] = [grid.at(-2) ?? 1, grid.at(-1) ?? 1];
@@ -99,4 +99,5 @@ export const paper = definePaper<Options>({
   mechanism: async () => (await import('./mechanism.ts')).haloAttention,
   reference: async () => (await import('./reference.ts')).haloAttention,
   claims: async () => (await import('./claims.ts')).claims,
+  trials: async () => ({ unfolding: (await import('./unfolding.ts')).unfolding }),
 });

@@ -8,6 +8,7 @@ export {
   type Verdict,
   type VerdictName,
 } from './claim.ts';
+export { type Comparison, compare, type Numbers } from './compare.ts';
 export { interleave } from './interleave.ts';
 export type { TokenInputs } from './lab/features.ts';
 export { readImageSize } from './lab/image-size.ts';

@@ -1,6 +1,7 @@
 import type { AttendOptions, Device, Tensor } from '@saccade/attention';
 import type { z } from 'zod';
 import type { Claim } from './claim.ts';
+import type { TokenInputs } from './lab/features.ts';
 
 /** What a paper's lab can be fed with. `text` gives a sequence, `image` a 2-D grid, `clip` a 3-D grid [frames, height, width]. */
 export type InputKind = 'text' | 'image' | 'clip';
@@ -30,6 +31,23 @@ export interface RunContext {
 
 /** A paper's method on the engines: select, attend, correct. Throws ArgumentError on bad shapes or options. */
 export type Mechanism<O> = (inputs: Inputs, options: O, run?: RunContext) => Promise<Outputs>;
+
+/**
+ * An experiment of a paper's lab beside the comparison with dense attention: it runs in the lab's worker, on the device
+ * and the input that the reader has chosen. What it returns must survive postMessage.
+ */
+export type Trial<O, Settings = any, Result = unknown> = (run: {
+  device: Device;
+  /** The reader's input on the device: the caller's, not to be disposed of. */
+  inputs: Inputs;
+  /** The same input on the host, with its grid. */
+  data: TokenInputs;
+  options: O;
+  settings: Settings;
+  signal: AbortSignal;
+  /** `value` is what there is so far, shown while the rest is under way. */
+  progress(fraction: number, what: string, value?: Result): void;
+}) => Promise<Result>;
 
 /** Plain float64 arrays in [batch, heads, tokens, headDim] order: what a reference reads and returns. */
 export interface ReferenceInputs {
@@ -75,6 +93,8 @@ export interface Paper<O = any> {
   mechanism(): Promise<Mechanism<O>>;
   reference(): Promise<Reference<O>>;
   claims(): Promise<readonly Claim[]>;
+  /** What the lab can run besides, by name. */
+  trials?(): Promise<Readonly<Record<string, Trial<O>>>>;
 }
 
 /** Checks the parts of a paper that types cannot: slug form, length of the idea. */

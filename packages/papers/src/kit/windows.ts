@@ -8,26 +8,20 @@ import {
   NO_TOKEN,
   type Plan,
 } from '@saccade/attention';
+import { boxesOf, boxLayout, type GridAxis, groupLength, product } from './boxes.ts';
 
 /**
- * Windows on a grid of one to three axes: what fna and gna share. On each axis tokens fall into `dilation` groups
- * (x mod dilation) and attend only inside their group, on inner positions i = floor(x / dilation).
+ * Windows on a grid of one to three axes: what fna and gna share. Tokens attend only inside their dilation group, on
+ * inner positions.
  */
-export interface Axis {
-  length: number;
+export interface Axis extends GridAxis {
   window: number;
   stride: number;
-  dilation: number;
   causal: boolean;
 }
 
 /** Half-open range of inner key positions. */
 export type Range = readonly [number, number];
-
-/** Tokens of group g on an axis. */
-export function groupLength({ length, dilation }: Axis, group: number): number {
-  return Math.ceil((length - group) / dilation);
-}
 
 /** Keys of inner position i in a group of n tokens: moved inwards at borders, never cut; a causal window is cut at the start. */
 export function windowOf({ window, stride, causal }: Axis, i: number, n: number): Range {
@@ -91,50 +85,6 @@ export function axesOf(
       throw new ArgumentError(where, `stride on axis ${axis}`, stride, `1 to the window, ${window}`);
     return { length, window, stride, dilation, causal: onAxis('causal', options.causal, axis) };
   });
-}
-
-/** A box of neighbouring tokens of one dilation group, cut at the end of the group. */
-export interface Box {
-  group: readonly number[];
-  /** First inner position on each axis, and one past the last. */
-  first: readonly number[];
-  end: readonly number[];
-}
-
-/** All boxes of `tile` tokens (inner positions): dilation groups first, row-major, then boxes inside the group, row-major. */
-export function boxesOf(axes: readonly Axis[], tile: readonly number[]): Box[] {
-  const boxes: Box[] = [];
-  for (const group of product(axes.map(({ dilation }) => dilation))) {
-    const lengths = axes.map((axis, a) => groupLength(axis, group[a]));
-    for (const index of product(lengths.map((length, a) => Math.ceil(length / tile[a])))) {
-      const first = index.map((i, a) => i * tile[a]);
-      boxes.push({ group, first, end: first.map((x, a) => Math.min(x + tile[a], lengths[a])) });
-    }
-  }
-  return boxes;
-}
-
-/** Token order by boxes: block b of the layout holds the tokens of boxes[b], row-major in the tile, padded where it is cut. */
-export function boxLayout(
-  axes: readonly Axis[],
-  tile: readonly number[],
-  boxes = boxesOf(axes, tile),
-): BlockLayout {
-  const block = tile.reduce((size, length) => size * length, 1);
-  const order = new Uint32Array(boxes.length * block).fill(NO_TOKEN);
-  const cells = product(tile);
-  boxes.forEach(({ group, first, end }, b) => {
-    cells.forEach((cell, slot) => {
-      let token = 0;
-      for (let a = 0; a < axes.length; a++) {
-        const inner = first[a] + cell[a];
-        if (inner >= end[a]) return;
-        token = token * axes[a].length + inner * axes[a].dilation + group[a];
-      }
-      order[b * block + slot] = token;
-    });
-  });
-  return { slots: order.length, block, order };
 }
 
 /** Keys that a box of queries needs on an axis: windows start and end in order, so the union is one range. */
@@ -294,14 +244,6 @@ function withExtra(layout: BlockLayout, tokens: number, extraTokens: number): Bl
   order.set(layout.order as Uint32Array);
   for (let extra = 0; extra < extraTokens; extra++) order[layout.slots + extra] = tokens + extra;
   return { slots: order.length, block: layout.block, order };
-}
-
-/** All index tuples below the lengths, last axis fastest. */
-export function product(lengths: readonly number[]): number[][] {
-  let tuples: number[][] = [[]];
-  for (const length of lengths)
-    tuples = tuples.flatMap((tuple) => Array.from({ length }, (_, i) => [...tuple, i]));
-  return tuples;
 }
 
 /** 64 tokens as a box of the grid's rank: what the kernels like. */

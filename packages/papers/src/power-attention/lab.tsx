@@ -1,11 +1,14 @@
-import { useState } from 'react';
-import { Range } from '../kit/lab/control-panel.tsx';
+import { useMemo, useState } from 'react';
+import { Choice, Range } from '../kit/lab/control-panel.tsx';
 import { LabFrame } from '../kit/lab/frame.tsx';
+import { Lanes } from '../kit/lab/lanes.tsx';
 import { MaskMap } from '../kit/lab/mask-map.tsx';
-import { Fact, percent } from '../kit/lab/readout.tsx';
+import { Fact, faster, milliseconds, percent, three } from '../kit/lab/readout.tsx';
 import type { LabSpec, LabView } from '../kit/lab/spec.ts';
-import { type Options, paper } from './paper.ts';
+import { TrialBar, useTrial } from '../kit/lab/trial.tsx';
+import { type Options, paper, patternNames } from './paper.ts';
 import { countBlocks, equalBudget, type PatternOptions, rowBlocks } from './patterns.ts';
+import { PREFILL_BLOCK, type prefill } from './prefill.ts';
 import { binaryOnes, coverage, layersToReachAll, reachDepths, relayPath, UNREACHED } from './reachability.ts';
 
 /** Blocks of the sequence on which patterns are compared: long enough for seven powers of two. */
@@ -64,6 +67,7 @@ function Panels({ view }: { view: LabView<Options> }) {
         </p>
       </section>
       <Flood options={view.options} />
+      <Prefill view={view} />
     </>
   );
 }
@@ -139,13 +143,127 @@ function Flood({ options }: { options: Options }) {
             : `${path.length - 1} layers: ${[...path].reverse().join(' → ')}`}
         </Fact>
         <Fact name="Distance">
-          {distance} = {distance.toString(2)} in binary, {binaryOnes(distance)} ones: as many layers suffice
+          {distance} = <Digits of={distance} /> in binary, {binaryOnes(distance)} ones: as many layers suffice
           without window and sink
         </Fact>
         <Fact name="Work">
           {percent(kept / causal)} of the block pairs of full causal attention ({kept} of {causal})
         </Fact>
       </dl>
+      <WhoCanAnswer options={options} source={source} layers={layers} />
+    </section>
+  );
+}
+
+/** Binary digits; a one is a hop of that many blocks. */
+function Digits({ of }: { of: number }) {
+  const digits = of.toString(2);
+  return (
+    <span className="lab-digits">
+      {[...digits].map((digit, place) => {
+        const hop = 2 ** (digits.length - 1 - place);
+        return digit === '1' ? (
+          <mark key={hop} title={`a hop of ${hop} blocks`}>
+            1
+          </mark>
+        ) : (
+          <span key={hop}>0</span>
+        );
+      })}
+    </span>
+  );
+}
+
+/** A digit lies in block `source`: after how many layers each pattern's last block depends on it. */
+function WhoCanAnswer({ options, source, layers }: { options: Options; source: number; layers: number }) {
+  const target = BLOCKS - 1;
+  const { windowBlocks, sinkBlocks, period } = options;
+  const depths = useMemo(
+    () =>
+      patternNames.map((pattern) => ({
+        pattern,
+        depths: reachDepths(
+          equalBudget(pattern, BLOCKS, { pattern, windowBlocks, sinkBlocks, period }),
+          target,
+        ),
+      })),
+    [windowBlocks, sinkBlocks, period, target],
+  );
+  return (
+    <>
+      <p className="lab-title">
+        A digit dropped in block {source}: who can answer from the last block after {layers}{' '}
+        {layers === 1 ? 'layer' : 'layers'}
+      </p>
+      <ul className="lab-answers" data-lab="answers">
+        {depths.map(({ pattern, depths: found }) => {
+          const depth = found[source];
+          const can = depth !== UNREACHED && depth <= layers;
+          return (
+            <li key={pattern} className={can ? 'can' : undefined}>
+              <b>{pattern}</b> {can ? 'can' : 'cannot'}
+              <small>
+                {depth === UNREACHED ? 'never will' : `from ${depth} ${depth === 1 ? 'layer' : 'layers'} on`}
+              </small>
+            </li>
+          );
+        })}
+      </ul>
+      <p className="lab-note">
+        All at the budget of the method (full sees all). That is what the masks allow, exactly; whether a
+        trained model does answer is not yet measured here.
+      </p>
+    </>
+  );
+}
+
+/** Lengths of a prompt that are timed. */
+const lengths = ['1024', '2048', '4096', '8192', '16384'] as const;
+
+/** The real kernels on a prompt of random numbers: the method, the chosen pattern and dense causal attention. */
+function Prefill({ view }: { view: LabView<Options> }) {
+  const [tokens, setTokens] = useState<(typeof lengths)[number]>('4096');
+  const { pattern, windowBlocks, sinkBlocks } = view.options;
+  const trial = useTrial<typeof prefill>(view, 'prefill', {
+    tokens: Number(tokens),
+    pattern: { pattern, windowBlocks, sinkBlocks },
+  });
+  const denseMs = trial.value?.find(({ name }) => name === 'dense')?.timeMs;
+  return (
+    <section aria-label="Prefill">
+      <p className="lab-title">Time of a whole prompt</p>
+      <Choice<(typeof lengths)[number]>
+        label="tokens of the prompt"
+        choices={lengths}
+        value={tokens}
+        onChange={setTokens}
+      />
+      {trial.value ? (
+        <Lanes
+          label="Median time of a prefill"
+          testId="prefill"
+          lanes={trial.value.map(({ name, timeMs, kept, causal }) => ({
+            name: name === 'dense' ? 'Dense, causal' : `Pattern “${name}”`,
+            value: timeMs,
+            shown: timeMs === undefined ? '–' : milliseconds(timeMs),
+            own: name === 'power',
+            note:
+              name === 'dense'
+                ? undefined
+                : [
+                    timeMs && denseMs && faster(denseMs, timeMs),
+                    `it visits ${percent(kept / causal)} of the block pairs: ${three(causal / kept)} times at best`,
+                  ]
+                    .filter(Boolean)
+                    .join('; '),
+          }))}
+        />
+      ) : (
+        <p className="lab-note">
+          Random numbers, 4 heads of 64 channels, blocks of {PREFILL_BLOCK} tokens; the same kernels as above.
+        </p>
+      )}
+      <TrialBar trial={trial} label="Time it" />
     </section>
   );
 }

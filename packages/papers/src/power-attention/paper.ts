@@ -57,7 +57,7 @@ export const paper = definePaper<Options>({
   limits: [
     'Left-padded batches are not supported: block 0 starts at the first token of the tensors.',
     'The hybrid with full layers between, and the trained comparison of the patterns, wait for the training package.',
-    'The lab has no trained digit task yet; its flood of layers is drawn for 128 blocks, apart from the text.',
+    'Whether trained models answer the digit task is not yet measured: the lab says which patterns can, for 128 blocks apart from the text.',
   ],
   fit: (grid) => {
     const tokens = grid.reduce((product, length) => product * length, 1);
@@ -68,4 +68,5 @@ export const paper = definePaper<Options>({
   mechanism: async () => (await import('./mechanism.ts')).powerAttention,
   reference: async () => (await import('./reference.ts')).powerAttention,
   claims: async () => (await import('./claims.ts')).claims,
+  trials: async () => ({ prefill: (await import('./prefill.ts')).prefill }),
 });

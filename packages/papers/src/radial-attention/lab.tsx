@@ -3,7 +3,10 @@ import { MaskMap } from '../kit/lab/mask-map.tsx';
 import { Fact, percent, three } from '../kit/lab/readout.tsx';
 import type { LabSpec, LabView } from '../kit/lab/spec.ts';
 import { bandWidth, blockMask } from './block-mask.ts';
+import { DenoisePanel } from './denoise-panel.tsx';
+import { HeadsPanel } from './heads-panel.tsx';
 import { type Options, paper } from './paper.ts';
+import { withText } from './text-tokens.ts';
 import { bandWidths, countEntries } from './token-mask.ts';
 
 const spec: LabSpec<Options> = {
@@ -20,6 +23,7 @@ const spec: LabSpec<Options> = {
       [12, 16, 16],
       [12, 16, 24],
       [24, 16, 16],
+      [48, 8, 12],
     ],
   },
   hints: () => ({ decay: { min: 0.1, max: 4, step: 0.05 }, blockSize: { min: 8, max: 128, step: 8 } }),
@@ -31,6 +35,24 @@ const spec: LabSpec<Options> = {
     },
     { label: 'No sink: the first frame fades like the others', settings: { options: { sink: false } } },
   ],
+  extras: {
+    title: 'Text after the clip',
+    controls: [
+      {
+        kind: 'range',
+        name: 'words',
+        label: 'text tokens',
+        help: 'words of a prompt: they see everything and are seen by everything',
+        unit: 'tokens',
+        min: 0,
+        max: 128,
+        step: 8,
+      },
+    ],
+    defaults: { words: 0 },
+    options: ({ words }) => ({ textTokens: words }),
+    extend: (data, { words }) => withText(data, Number(words)),
+  },
   Panels,
 };
 
@@ -56,6 +78,8 @@ function Panels({ view }: { view: LabView<Options> }) {
         )}
         <Counts view={view} />
       </section>
+      <HeadsPanel />
+      <DenoisePanel view={view} />
     </>
   );
 }
@@ -122,17 +146,22 @@ function Counts({ view }: { view: LabView<Options> }) {
   const { options, grid } = view;
   const { frames, perFrame } = geometryOf(grid);
   const n = frames * perFrame;
-  const { sink, blockSize, decay } = options;
+  const { sink, blockSize, decay, textTokens } = options;
   const blocks =
-    options.mask === 'blocks' ? blockMask({ frames, perFrame, blockSize, decay, sink }) : undefined;
-  const entries = blocks ? blocks.keptBlocks * blockSize ** 2 : countEntries({ frames, perFrame, sink });
+    options.mask === 'blocks'
+      ? blockMask({ frames, perFrame, blockSize, decay, sink, textTokens })
+      : undefined;
+  const all = (n + textTokens) ** 2;
+  const entries = blocks
+    ? blocks.keptBlocks * blockSize ** 2
+    : countEntries({ frames, perFrame, sink }) + all - n ** 2;
   // the paper's bound: 4 s n log2 f
   const bound = 4 * perFrame * n * Math.log2(Math.max(frames, 2));
   return (
     <dl>
       <Fact name="Pairs kept">
-        {three(entries / 1e6)} million of {three(n ** 2 / 1e6)} million:{' '}
-        {percent(Math.min(1, entries / n ** 2))}
+        {three(entries / 1e6)} million of {three(all / 1e6)} million: {percent(Math.min(1, entries / all))}
+        {textTokens > 0 && `, among them all those of ${textTokens} text tokens`}
       </Fact>
       <Fact name="Bound n log n">
         {three(bound / 1e6)} million (4 · positions · tokens · log₂ frames)

@@ -49,7 +49,7 @@ export const paper = definePaper<Options>({
     'Padded text tokens are not masked: give only the tokens that are there.',
     'Whether a layer or a step of diffusion runs dense is decided by the caller.',
     'Claims about video models, their tuning and the quality of their clips cannot be checked here.',
-    'The lab has no panel of synthetic heads, no denoising and no text tokens yet; longer clips repeat their frames.',
+    'The lab’s heads are synthetic and its denoising is untrained; a clip with fewer frames than the grid repeats them.',
   ],
   fit: (grid) => {
     const perFrame = grid.slice(1).reduce((product, length) => product * length, 1);
@@ -61,4 +61,5 @@ export const paper = definePaper<Options>({
   mechanism: async () => (await import('./mechanism.ts')).radialAttention,
   reference: async () => (await import('./reference.ts')).radialAttention,
   claims: async () => (await import('./claims.ts')).claims,
+  trials: async () => ({ denoise: (await import('./denoise.ts')).denoise }),
 });

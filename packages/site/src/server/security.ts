@@ -34,6 +34,7 @@ export function contentSecurityPolicy(nonce?: string): string {
     "worker-src 'self'",
     "style-src 'self' 'unsafe-inline'",
     "img-src 'self' blob: data:",
+    "media-src 'self' blob:", // a reader's own video in a lab
     "connect-src 'self'",
     "base-uri 'none'",
     "form-action 'self'",

@@ -112,7 +112,7 @@ export function Range(props: {
   );
 }
 
-function Switch(props: { label: string; help: string; on: boolean; onChange(on: boolean): void }) {
+export function Switch(props: { label: string; help: string; on: boolean; onChange(on: boolean): void }) {
   return (
     <label className="lab-control lab-switch" title={props.help || undefined}>
       <input

@@ -101,7 +101,8 @@ export function drawValues(
   const image = context.createImageData(layout.canvasWidth, layout.canvasHeight);
   const [from, to] = head === 'all' ? [0, heads] : [head, head + 1];
   const mean = new Float32Array(3 + DETAIL * DETAIL);
-  for (let token = 0; token < tokens; token++) {
+  // tokens beyond the grid have no place in the picture
+  for (let token = 0; token < layout.frames * layout.height * layout.width; token++) {
     mean.fill(0);
     for (let h = from; h < to; h++) {
       const at = (h * tokens + token) * headDim;

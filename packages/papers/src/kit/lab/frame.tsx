@@ -13,6 +13,7 @@ import {
   shows,
 } from './settings.ts';
 import type { LabSpec, LabView } from './spec.ts';
+import { FailureWords } from './trial.tsx';
 import { type Status, useLab } from './use-lab.ts';
 import './lab.css';
 
@@ -60,7 +61,13 @@ export function LabFrame<O>({ spec }: { spec: LabSpec<O> }) {
           ) : (
             !lab.problem && <p className="lab-note">Loading the input…</p>
           )}
-          <StatusLine status={status} problem={lab.problem} cancel={lab.cancel} run={lab.run} />
+          <StatusLine
+            status={status}
+            problem={lab.problem}
+            cancel={lab.cancel}
+            run={lab.run}
+            useProcessor={settings.device === 'wasm' ? undefined : () => set({ device: 'wasm' })}
+          />
           {lab.notes.map((note) => (
             <p key={note} className="lab-note">
               {note}
@@ -70,6 +77,12 @@ export function LabFrame<O>({ spec }: { spec: LabSpec<O> }) {
         </div>
         <div className="lab-controls">
           <ControlPanel controls={rest} {...panel} />
+          {spec.extras && (
+            <fieldset className="lab-extras">
+              <legend>{spec.extras.title}</legend>
+              <ControlPanel controls={spec.extras.controls} {...panel} values={lab.extras} />
+            </fieldset>
+          )}
           <Choice
             label="attention shown of"
             choices={[
@@ -255,8 +268,15 @@ function Panes<O>({ spec, view, show }: { spec: LabSpec<O>; view: LabView<O>; sh
   );
 }
 
-function StatusLine(props: { status: Status; problem?: string; cancel(): void; run(): void }) {
-  const { status, problem, cancel, run } = props;
+function StatusLine(props: {
+  status: Status;
+  problem?: string;
+  cancel(): void;
+  run(): void;
+  /** Where the lab runs on a GPU: the way on without it. */
+  useProcessor?(): void;
+}) {
+  const { status, problem, cancel, run, useProcessor } = props;
   if (problem)
     return (
       <p className="lab-problem" role="alert">
@@ -277,10 +297,17 @@ function StatusLine(props: { status: Status; problem?: string; cancel(): void; r
     case 'failed':
       return (
         <div className="lab-problem" role="alert">
-          <p>{status.failure.message}</p>
-          <button type="button" onClick={run}>
-            Try again
-          </button>
+          <FailureWords failure={status.failure} />
+          <div className="lab-status">
+            <button type="button" onClick={run}>
+              Try again
+            </button>
+            {useProcessor && status.failure.name === 'DeviceError' && (
+              <button type="button" onClick={useProcessor}>
+                Go on with WebAssembly
+              </button>
+            )}
+          </div>
         </div>
       );
     case 'cancelled':

@@ -1,10 +1,9 @@
-import { attend, openDevice, type Plan } from '@saccade/attention';
+import { attend, type Plan } from '@saccade/attention';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { definePaper } from '../paper.ts';
 import { controlsOf } from './controls.ts';
 import { cornerOf, layoutOf, step, tokenAt } from './draw.ts';
-import { measure, relativeError } from './engine/measure.ts';
 import { patternOf, SEEN, VISITED } from './pattern.ts';
 import { defaultSettings, defaultSizes, readSettings, writeSettings } from './settings.ts';
 import { inputsFromText } from './tokens.ts';
@@ -53,51 +52,6 @@ const paper = definePaper({
 });
 const text = inputsFromText('one two three four five six seven eight nine ten eleven twelve', { grid: [12] });
 const options = (radius: number) => paper.options.parse({ radius });
-const run = (signal: AbortSignal) => ({ samples: 3, signal, progress: () => {} });
-
-test('a window that holds everything keeps all mass and differs from dense by nothing', async () => {
-  const device = await openDevice('reference');
-  const { numbers, rows } = await measure(
-    device,
-    paper,
-    options(40),
-    text,
-    run(new AbortController().signal),
-  );
-  expect(numbers.massKept).toBeCloseTo(1, 6);
-  expect(numbers.relativeError).toBeLessThan(1e-6);
-  expect(numbers.flops).toBe(numbers.denseFlops);
-  const { dense, mechanism } = rows(5, 'all');
-  expect(Array.from(mechanism)).toEqual(Array.from(dense));
-});
-
-test('a narrow window keeps less, computes less, and its row is zero outside', async () => {
-  const device = await openDevice('reference');
-  const { numbers, rows } = await measure(device, paper, options(1), text, run(new AbortController().signal));
-  expect(numbers.massKept).toBeLessThan(0.999);
-  expect(numbers.massKept).toBeGreaterThan(0);
-  expect(numbers.relativeError).toBeGreaterThan(0.01);
-  expect(numbers.visitedPairs).toBeLessThan(numbers.densePairs);
-  const { mechanism } = rows(5, 0);
-  mechanism.forEach((weight, key) => {
-    if (Math.abs(key - 5) > 1) expect(weight).toBe(0);
-    else expect(weight).toBeGreaterThan(0);
-  });
-  expect(device.memory.currentBytes).toBe(0);
-});
-
-test('a cancelled run ends with the reason and frees its tensors', async () => {
-  const device = await openDevice('reference');
-  const abort = new AbortController();
-  const work = measure(device, paper, options(2), text, {
-    samples: 3,
-    signal: abort.signal,
-    progress: (fraction) => fraction > 0.3 && abort.abort(new DOMException('enough', 'AbortError')),
-  });
-  await expect(work).rejects.toThrow('enough');
-  expect(device.memory.currentBytes).toBe(0);
-});
-
 test('the pattern of a query: seen inside the window, visited for nothing in the rest of the block', async () => {
   const pattern = await patternOf(paper, options(1), text);
   expect(Array.from(pattern.levels(5))).toEqual([
@@ -192,9 +146,4 @@ test('arrow keys stay inside the grid', () => {
   expect(step([4, 4], 5, 'ArrowUp')).toBe(1);
   expect(step([3, 4, 4], 5, 'PageDown')).toBe(21);
   expect(step([8], 7, 'ArrowRight')).toBe(7);
-});
-
-test('the relative error of equal arrays is 0, and of a broken one NaN', () => {
-  expect(relativeError(Float32Array.of(1, 2), Float32Array.of(1, 2))).toBe(0);
-  expect(relativeError(Float32Array.of(Number.NaN), Float32Array.of(1))).toBeNaN();
 });

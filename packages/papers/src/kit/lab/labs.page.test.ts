@@ -1,79 +1,25 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { papers } from '../../index.ts';
 import { labs } from '../../labs.ts';
-import { serveLabs } from './testing/serve.ts';
+import { done, openStage, type Stage, settled, textOf, violations } from './testing/stage.ts';
 
 const artifacts = 'test-artifacts';
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-let browser: Browser;
-let folder: string;
-let site: Awaited<ReturnType<typeof serveLabs>>;
+let stage: Stage;
 
 beforeAll(async () => {
   await mkdir(artifacts, { recursive: true });
-  folder = await mkdtemp(join(tmpdir(), 'saccade-labs-'));
-  site = await serveLabs(fileURLToPath(new URL('../../labs.ts', import.meta.url)), folder);
-  browser = await chromium.launch({
-    executablePath: process.env.SACCADE_CHROMIUM || '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  stage = await openStage(fileURLToPath(new URL('../../labs.ts', import.meta.url)));
 });
 
-afterAll(async () => {
-  await browser?.close();
-  await site?.close();
-  if (folder) await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => stage?.close());
 
 /** Small inputs: what is tested is the lab, not the machine. */
 const small: Record<string, string> = { text: 'size=256', image: 'size=24x24', clip: 'size=12x8x12' };
 
-async function open(address: string, width = 1280, colorScheme: 'light' | 'dark' = 'light') {
-  const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme });
-  const problems: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
-  });
-  page.on('pageerror', (error) => problems.push(error.message));
-  await page.addInitScript({ path: axe });
-  await page.goto(`${site.address}/${address}`);
-  await done(page);
-  return { page, problems };
-}
-
-async function done(page: Page): Promise<void> {
-  await page.waitForSelector('[data-lab-state="done"], [data-lab-state="failed"], .lab-problem', {
-    timeout: 60_000,
-  });
-  const problem = await page.$('.lab-problem');
-  if (problem) throw new Error(`the lab says: ${await problem.textContent()}`);
-}
-
-async function violations(page: Page): Promise<string[]> {
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-    };
-    const { violations } = await axe.run();
-    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 200)}`);
-  });
-}
-
-const textOf = async (page: Page, name: string) => (await page.textContent(`[data-lab="${name}"]`)) ?? '';
 const captionOf = (page: Page) => page.textContent('.lab-pane:last-child figcaption');
 
 test('every paper that runs has a lab, and every lab a paper', () => {
@@ -84,7 +30,7 @@ describe.each(papers.map((paper) => [paper.slug, paper] as const))('%s', (slug, 
   const start = `${slug}?device=wasm&${small[paper.inputs[0]]}`;
 
   test('opens, runs, follows its main control, and the numbers are of this run', async () => {
-    const { page, problems } = await open(start);
+    const { page, problems } = await stage.open(start);
     expect(await textOf(page, 'time')).toMatch(/^[\d.]+ m?s, [\d.]+ times (faster|slower) than dense/);
     const mass = Number.parseFloat(await textOf(page, 'mass'));
     expect(mass).toBeGreaterThan(0);
@@ -108,8 +54,7 @@ describe.each(papers.map((paper) => [paper.slug, paper] as const))('%s', (slug, 
       await page.keyboard.press(Number(before.value) < max ? 'ArrowRight' : 'ArrowLeft');
     }
     expect(await control.inputValue()).not.toBe(before.value);
-    await page.waitForTimeout(600);
-    await done(page);
+    await settled(page);
     expect(new URL(page.url()).search).not.toBe(`?${start.split('?')[1]}`);
     await page.screenshot({ path: join(artifacts, `lab-${slug}.png`), fullPage: true });
     expect(problems).toEqual([]);
@@ -117,7 +62,7 @@ describe.each(papers.map((paper) => [paper.slug, paper] as const))('%s', (slug, 
   });
 
   test('is led by keys and has no accessibility violation, wide and dark or narrow and light', async () => {
-    const { page, problems } = await open(start, 1280, 'dark');
+    const { page, problems } = await stage.open(start, { colorScheme: 'dark' });
     const pane = page.locator('.lab-pane:last-child canvas, .lab-pane:last-child .lab-text').first();
     await pane.focus();
     const before = await page.textContent('.lab-pane:first-child figcaption');
@@ -139,13 +84,12 @@ describe.each(papers.map((paper) => [paper.slug, paper] as const))('%s', (slug, 
   });
 
   test('its three presets run', async () => {
-    const { page, problems } = await open(start);
+    const { page, problems } = await stage.open(start);
     const buttons = page.locator('.lab-tries button');
     expect(await buttons.count()).toBe(3);
     for (let i = 0; i < 3; i++) {
       await buttons.nth(i).click();
-      await page.waitForTimeout(500);
-      await done(page);
+      await settled(page);
     }
     expect(problems).toEqual([]);
     await page.close();
@@ -156,7 +100,7 @@ describe('any lab', () => {
   const ofKind = (kind: string) => papers.find(({ inputs }) => inputs.join() === kind)?.slug ?? '';
 
   test('a picture of 200 megapixels, a file that is none and a damaged one are refused in words, and the lab stays', async () => {
-    const { page, problems } = await open(`${ofKind('image')}?device=wasm&size=24x24`);
+    const { page, problems } = await stage.open(`${ofKind('image')}?device=wasm&size=24x24`);
     const give = (name: string, mimeType: string, buffer: Buffer) =>
       page.setInputFiles('.lab-file input', { name, mimeType, buffer });
     const png = Buffer.alloc(64);
@@ -173,29 +117,27 @@ describe('any lab', () => {
     await page.waitForSelector('.lab-problem:has-text("damaged or cut off")');
     await page.getByRole('radio', { name: 'Alps' }).check();
     await page.waitForSelector('.lab-problem', { state: 'detached' });
-    await page.waitForTimeout(500);
-    await done(page);
+    await settled(page);
     expect(problems).toEqual([]);
     await page.close();
   });
 
   test('ten megabytes of text are used up to the limit, and the lab says so', async () => {
-    const { page, problems } = await open(`${ofKind('text')}?device=wasm&size=512`);
+    const { page, problems } = await stage.open(`${ofKind('text')}?device=wasm&size=512`);
     // a real file: the browser reads it from the disk, as it reads a reader's
-    const long = join(folder, 'long.txt');
+    const long = join(stage.folder, 'long.txt');
     await writeFile(long, Buffer.alloc(11_000_000, 'a word of many, '));
     await page.setInputFiles('.lab-file input', long);
     await page.waitForSelector('.lab-note:has-text("only the first 10 MB are read")');
     await page.waitForSelector('.lab-note:has-text("Only the first 512 words")');
-    await page.waitForTimeout(500);
-    await done(page);
+    await settled(page);
     expect(problems).toEqual([]);
     await page.close();
   });
 
   test('a bad address gives the default and a note; settings come back from the address', async () => {
     const slug = ofKind('image');
-    const { page } = await open(`${slug}?device=wasm&size=24x24&head=17&at=5&show=output`);
+    const { page } = await stage.open(`${slug}?device=wasm&size=24x24&head=17&at=5&show=output`);
     expect(await page.textContent('.lab')).toContain('head in the address is “17”; allowed: all, 0 to 3');
     expect(await page.locator('input[value="output"]').isChecked()).toBe(true);
     await page.waitForFunction(() => !window.location.search.includes('head='));
@@ -204,7 +146,7 @@ describe('any lab', () => {
   });
 
   test('a run can be cancelled, and run again', async () => {
-    const { page, problems } = await open(`${ofKind('image')}?device=wasm&size=64x64`);
+    const { page, problems } = await stage.open(`${ofKind('image')}?device=wasm&size=64x64`);
     await page.getByRole('button', { name: 'Run again' }).click();
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.waitForSelector('[data-lab-state="cancelled"]', { timeout: 2000 });
@@ -215,7 +157,7 @@ describe('any lab', () => {
   });
 
   test('a machine without WebGPU is told so, in words, and WebAssembly is used by itself', async () => {
-    const { page } = await open(`${ofKind('image')}?size=24x24`);
+    const { page } = await stage.open(`${ofKind('image')}?size=24x24`);
     expect(await textOf(page, 'machine')).toContain('WebAssembly');
     expect(await page.textContent('.lab-readout .lab-note')).toMatch(/no WebGPU|no adapter/);
     await page.getByLabel('runs on').selectOption('webgpu');

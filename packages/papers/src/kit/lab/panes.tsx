@@ -77,7 +77,7 @@ export function PicturePane(
         role="slider"
         aria-label={`${title}: the query. Arrow keys move it${grid.length === 3 ? ', page keys move between frames' : ''}.`}
         aria-valuemin={0}
-        aria-valuemax={shape[2] - 1}
+        aria-valuemax={layout.frames * layout.height * layout.width - 1}
         aria-valuenow={query}
         aria-valuetext={placeOf(grid, query)}
         onPointerMove={point}

@@ -1,6 +1,7 @@
 import type { InputKind } from '../paper.ts';
 import type { TokenInputs } from './features.ts';
-import { readImageSize } from './image-size.ts';
+import { animatedFrames, cutStrip, MAX_FRAMES, pixelsOf, SourceError, videoFrames } from './frames.ts';
+import { type ImageHeader, readImageSize } from './image-size.ts';
 import { LAB_HEAD_DIM, LAB_HEADS, type Sample, samples } from './settings.ts';
 import {
   inputsFromClip,
@@ -18,16 +19,10 @@ export type Source = { name: string; notes: readonly string[] } & (
   | { kind: 'text'; text: string }
 );
 
-/** A message for the reader: the file cannot be used, and what could be. */
-export class SourceError extends Error {
-  override readonly name = 'SourceError';
-}
-
 /** Where the site serves packages/papers/assets. */
 const ASSETS = '/assets-lab/';
 /** Longer side that a picture is decoded to; a token never needs more. */
 const DECODED_SIDE = 1024;
-const MAX_FRAMES = 64;
 
 /** Fetches and decodes one of the lab's own inputs. @throws SourceError when it cannot be fetched */
 export async function loadSample(id: string): Promise<Source> {
@@ -43,7 +38,7 @@ export async function loadSample(id: string): Promise<Source> {
 }
 
 /**
- * Reads the reader's own files in the browser. One picture, a clip (several pictures, an animated picture, a strip of
+ * Reads the reader's own files in the browser: one picture, a clip (several pictures, an animated picture, a strip of
  * frames side by side, a video) or a text, as the paper takes.
  * @throws SourceError in words: not a picture, too large, empty
  */
@@ -51,33 +46,58 @@ export async function loadFiles(files: readonly File[], kinds: readonly InputKin
   const [file] = files;
   if (!file) throw new SourceError('No file was chosen.');
   const header = readImageSize(new Uint8Array(await file.slice(0, 1 << 18).arrayBuffer()));
-  if (header) {
-    if (header.width * header.height > MAX_PIXELS) {
-      const mega = Math.round((header.width * header.height) / 1e6);
-      throw new SourceError(
-        `${file.name} has ${header.width} x ${header.height} pixels, ${mega} megapixels; allowed: at most ${MAX_PIXELS / 1e6}. It was not decoded.`,
-      );
-    }
-    if (kinds.includes('clip') && (files.length > 1 || !kinds.includes('image') || header.format === 'gif'))
-      return clipOf(files, header);
-    if (kinds.includes('image'))
-      return { kind: 'image', name: file.name, notes: [], pixels: await decode(file, header) };
-    throw new SourceError(`${file.name} is a picture; this lab takes ${listed(kinds)}.`);
+  if (header) return pictureOf(files, header, kinds);
+  if (file.type.startsWith('video/')) {
+    if (!kinds.includes('clip'))
+      throw new SourceError(`${file.name} is a video; this lab takes ${listed(kinds)}.`);
+    const { frames, note } = await videoFrames(file);
+    return { kind: 'clip', name: file.name, notes: [note], frames };
   }
-  if (file.type.startsWith('video/') && kinds.includes('clip'))
-    return { kind: 'clip', name: file.name, notes: [], frames: await videoFrames(file) };
   if (kinds.includes('text')) return textOf(file);
   throw new SourceError(
     `${file.name} is not a picture that a browser reads (PNG, JPEG, GIF, WebP, BMP); this lab takes ${listed(kinds)}.`,
   );
 }
 
-/** Tokens of a source on a grid. */
+/** One picture, or the frames of an animated one, of a strip or of several pictures, as the paper takes. */
+async function pictureOf(
+  files: readonly File[],
+  header: ImageHeader,
+  kinds: readonly InputKind[],
+): Promise<Source> {
+  const [file] = files;
+  const { name } = file;
+  if (header.width * header.height > MAX_PIXELS) {
+    const mega = Math.round((header.width * header.height) / 1e6);
+    throw new SourceError(
+      `${name} has ${header.width} x ${header.height} pixels, ${mega} megapixels; allowed: at most ${MAX_PIXELS / 1e6}. It was not decoded.`,
+    );
+  }
+  const clips = kinds.includes('clip');
+  if (!clips && !kinds.includes('image'))
+    throw new SourceError(`${name} is a picture; this lab takes ${listed(kinds)}.`);
+  if (clips && files.length > 1) return severalOf(files);
+  const { frames, count, problem } = await animatedFrames(file, header.format, clips ? MAX_FRAMES : 1);
+  const moves = count > 1 || problem !== undefined;
+  if (clips && frames.length > 1) {
+    const notes = frames.length < count ? [`${frames.length} of its ${count} frames are used.`] : [];
+    return { kind: 'clip', name, notes, frames };
+  }
+  if (kinds.includes('image')) {
+    const notes = moves ? [problem ?? `The first of its ${count} frames is used.`] : [];
+    return { kind: 'image', name, notes, pixels: await decode(file, header) };
+  }
+  if (problem !== undefined) throw new SourceError(problem);
+  return stripOf(file, header);
+}
+
+/** Tokens of a source on a grid. @param place how much heads of a picture or clip go by place; 0 for looks alone */
 export function tokensOf(
   source: Source,
   grid: readonly number[],
+  place = 1,
 ): TokenInputs & { pieces?: readonly string[] } {
-  const shape = { grid, heads: LAB_HEADS, headDim: LAB_HEAD_DIM };
+  const shape = { grid, heads: LAB_HEADS, headDim: LAB_HEAD_DIM, place };
   const made =
     source.kind === 'text'
       ? inputsFromText(source.text, shape)
@@ -114,36 +134,31 @@ async function textOf(file: File): Promise<Source> {
   return { kind: 'text', name: file.name, notes, text };
 }
 
-async function clipOf(
-  files: readonly File[],
-  header: { format: string; width: number; height: number },
-): Promise<Source> {
-  const name = files.length > 1 ? `${files.length} pictures` : files[0].name;
-  if (files.length > 1) {
-    const frames: Pixels[] = [];
-    for (const file of files.slice(0, MAX_FRAMES)) {
-      const size = readImageSize(new Uint8Array(await file.slice(0, 1 << 18).arrayBuffer()));
-      if (!size || size.width * size.height > MAX_PIXELS)
-        throw new SourceError(`${file.name} is not a picture of at most ${MAX_PIXELS / 1e6} megapixels.`);
-      frames.push(await decode(file, size));
-    }
-    const notes = files.length > MAX_FRAMES ? [`Only the first ${MAX_FRAMES} pictures are used.`] : [];
-    return { kind: 'clip', name, notes, frames };
+async function severalOf(files: readonly File[]): Promise<Source> {
+  const frames: Pixels[] = [];
+  for (const file of files.slice(0, MAX_FRAMES)) {
+    const size = readImageSize(new Uint8Array(await file.slice(0, 1 << 18).arrayBuffer()));
+    if (!size || size.width * size.height > MAX_PIXELS)
+      throw new SourceError(`${file.name} is not a picture of at most ${MAX_PIXELS / 1e6} megapixels.`);
+    frames.push(await decode(file, size));
   }
-  const frames = await animatedFrames(files[0]);
-  if (frames.length > 1) return { kind: 'clip', name, notes: [], frames };
-  const pixels = await decode(files[0], header, 4096);
+  const notes = files.length > MAX_FRAMES ? [`Only the first ${MAX_FRAMES} pictures are used.`] : [];
+  return { kind: 'clip', name: `${files.length} pictures`, notes, frames };
+}
+
+async function stripOf(file: File, header: ImageHeader): Promise<Source> {
+  const pixels = await decode(file, header, 4096);
   const count = Math.round(pixels.width / pixels.height / 1.5);
-  if (count >= 2)
-    return {
-      kind: 'clip',
-      name,
-      notes: [`Read as a strip of ${count} frames.`],
-      frames: cutStrip(pixels, count),
-    };
-  throw new SourceError(
-    `${name} is a single picture; a clip is a video, an animated picture, several pictures or a strip of frames.`,
-  );
+  if (count < 2)
+    throw new SourceError(
+      `${file.name} is a single picture; a clip is a video, an animated picture, several pictures or a strip of frames.`,
+    );
+  return {
+    kind: 'clip',
+    name: file.name,
+    notes: [`Read as a strip of ${count} frames.`],
+    frames: cutStrip(pixels, count),
+  };
 }
 
 async function decode(
@@ -160,87 +175,9 @@ async function decode(
         }
       : {};
   try {
-    return pixelsOf(await createImageBitmap(blob, resize));
+    const bitmap = await createImageBitmap(blob, resize);
+    return pixelsOf(bitmap, bitmap);
   } catch {
     throw new SourceError('The picture could not be decoded: the file is damaged or cut off.');
-  }
-}
-
-function pixelsOf(bitmap: ImageBitmap | VideoFrame | HTMLVideoElement, size?: [number, number]): Pixels {
-  const [width, height] =
-    size ??
-    ('displayWidth' in bitmap ? [bitmap.displayWidth, bitmap.displayHeight] : [bitmap.width, bitmap.height]);
-  const canvas = document.createElement('canvas');
-  canvas.width = width;
-  canvas.height = height;
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (!context) throw new SourceError('This browser gives no 2-D canvas.');
-  context.drawImage(bitmap, 0, 0, width, height);
-  if ('close' in bitmap) bitmap.close();
-  return { width, height, data: context.getImageData(0, 0, width, height).data };
-}
-
-function cutStrip(strip: Pixels, count: number): Pixels[] {
-  const width = Math.floor(strip.width / count);
-  return Array.from({ length: count }, (_, frame) => {
-    const data = new Uint8ClampedArray(width * strip.height * 4);
-    for (let y = 0; y < strip.height; y++) {
-      const from = (y * strip.width + frame * width) * 4;
-      for (let i = 0; i < width * 4; i++) data[y * width * 4 + i] = strip.data[from + i];
-    }
-    return { width, height: strip.height, data };
-  });
-}
-
-/** Frames of an animated GIF or WebP, where the browser can take them apart; else one. */
-async function animatedFrames(file: File): Promise<Pixels[]> {
-  if (typeof ImageDecoder === 'undefined') return [];
-  try {
-    const decoder = new ImageDecoder({ data: await file.arrayBuffer(), type: file.type });
-    await decoder.tracks.ready;
-    const count = Math.min(decoder.tracks.selectedTrack?.frameCount ?? 1, MAX_FRAMES);
-    const frames: Pixels[] = [];
-    for (let frameIndex = 0; frameIndex < count; frameIndex++)
-      frames.push(pixelsOf((await decoder.decode({ frameIndex })).image));
-    decoder.close();
-    return frames;
-  } catch {
-    return []; // not a format it knows: the caller tries it as a still picture
-  }
-}
-
-/** Sixteen frames spread over a video. */
-async function videoFrames(file: File): Promise<Pixels[]> {
-  const video = document.createElement('video');
-  const address = URL.createObjectURL(file);
-  const happens = (event: string) =>
-    new Promise<void>((resolve, reject) => {
-      video.addEventListener(event, () => resolve(), { once: true });
-      video.addEventListener(
-        'error',
-        () => reject(new SourceError(`${file.name} is not a video that this browser plays.`)),
-        { once: true },
-      );
-    });
-  try {
-    video.muted = true;
-    const ready = happens('loadeddata');
-    video.src = address;
-    await ready;
-    const shrink = Math.min(1, 480 / Math.max(video.videoWidth, video.videoHeight));
-    const size: [number, number] = [
-      Math.round(video.videoWidth * shrink),
-      Math.round(video.videoHeight * shrink),
-    ];
-    const frames: Pixels[] = [];
-    for (let i = 0; i < 16; i++) {
-      const moved = happens('seeked');
-      video.currentTime = ((i + 0.5) / 16) * Math.min(video.duration || 1, 60);
-      await moved;
-      frames.push(pixelsOf(video, size));
-    }
-    return frames;
-  } finally {
-    URL.revokeObjectURL(address);
   }
 }

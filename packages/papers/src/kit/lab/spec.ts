@@ -1,11 +1,15 @@
+import type { DeviceKind } from '@saccade/attention';
 import type { ComponentType } from 'react';
+import type { Rows } from '../compare.ts';
 import type { Paper } from '../paper.ts';
-import type { ControlHints } from './controls.ts';
-import type { Rows, RunResult } from './engine/messages.ts';
+import type { Control, ControlHints } from './controls.ts';
+import type { TrialEvents } from './engine/client.ts';
+import type { RunResult } from './engine/messages.ts';
 import type { TokenInputs } from './features.ts';
 import type { Overlay } from './panes.tsx';
 import type { Pattern } from './pattern.ts';
 import type { Settings, Sizes } from './settings.ts';
+import type { Pixels } from './tokens.ts';
 
 /** What the parts of a lab that belong to one paper can see and do. */
 export interface LabView<O> {
@@ -24,8 +28,34 @@ export interface LabView<O> {
   stale: boolean;
   /** Attention of the query in the last finished run. */
   rows?: Rows;
+  /** Values of the lab's own controls. */
+  extras: Readonly<Record<string, unknown>>;
+  /** Sets an option, or one of the lab's own controls. */
   setOption(name: string, value: unknown): void;
   selectQuery(token: number): void;
+  /** Starts one of the paper's trials on this input; see useTrial(). @returns what cancels it */
+  startTrial(
+    spec: { name: string; settings: unknown; device?: DeviceKind },
+    events: TrialEvents,
+  ): (() => void) | undefined;
+}
+
+/**
+ * Controls that are the lab's and not the paper's: they live in the address like options, and change the input or set
+ * options that have no control of their own.
+ */
+export interface Extras {
+  title: string;
+  controls: readonly Control[];
+  defaults: Readonly<Record<string, unknown>>;
+  /** Options that follow from the values. */
+  options?(values: Readonly<Record<string, unknown>>, grid: readonly number[]): Record<string, unknown>;
+  /** What the values do to a picture before it becomes tokens. */
+  retouch?(pixels: Pixels, values: Readonly<Record<string, unknown>>, grid: readonly number[]): Pixels;
+  /** How much the heads go by place, beside looks: 1 unless said, 0 for looks alone. */
+  place?(values: Readonly<Record<string, unknown>>): number;
+  /** Tokens that the values add after those of the grid. */
+  extend?(data: TokenInputs, values: Readonly<Record<string, unknown>>): TokenInputs;
 }
 
 /** One paper's lab: everything else comes from the frame and from the paper's own options. */
@@ -37,8 +67,9 @@ export interface LabSpec<O> {
   main: readonly string[];
   /** Options without a control here. */
   hidden?: readonly string[];
+  extras?: Extras;
   /** Options that the lab sets beside what the paper takes for a grid. */
-  preset?: Readonly<Record<string, unknown>>;
+  preset?(grid: readonly number[]): Readonly<Record<string, unknown>>;
   /** Whether the plan follows from the shape (`once`) or from the input (`every call`). */
   planning: 'once' | 'every call';
   sizes?: Partial<Sizes>;

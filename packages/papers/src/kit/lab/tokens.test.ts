@@ -116,3 +116,18 @@ test('sizes are read from headers', () => {
   expect(readImageSize(jpeg)).toEqual({ format: 'jpeg', width: 5, height: 3 });
   expect(readImageSize(new TextEncoder().encode('hello, this is only a text'))).toBeUndefined();
 });
+
+test('place can be left out: then only looks decide which patch is near', () => {
+  const pixels = {
+    width: 8,
+    height: 4,
+    data: Array.from({ length: 128 }, (_, i) => (i % 4 === 3 ? 255 : 90)),
+  };
+  const key = (place: number) => inputsFromPixels(pixels, { grid: [1, 2], heads: 4, headDim: 32, place }).key;
+  const lastHead = 3 * 2 * 32;
+  const first = (keys: Float32Array) => [...keys.subarray(lastHead, lastHead + 32)];
+  const second = (keys: Float32Array) => [...keys.subarray(lastHead + 32, lastHead + 64)];
+  // two equal patches side by side
+  expect(first(key(0))).toEqual(second(key(0)));
+  expect(first(key(1))).not.toEqual(second(key(1)));
+});

@@ -35,16 +35,21 @@ const textHeads: readonly HeadWeights[] = [
 const headsOf = (table: readonly HeadWeights[], count: number) =>
   Array.from({ length: count }, (_, head) => table[head % table.length]);
 
+export interface PictureOptions {
+  grid: readonly number[];
+  heads?: number;
+  headDim?: number;
+  /** Multiplies how much each head goes by place: 0 for looks alone. */
+  place?: number;
+}
+
 /**
  * A picture as tokens on a grid: cropped to the grid's shape from the middle, one token a patch.
  * query = key = colour, texture and place of the patch (see queryKeyValue); value = the patch itself.
  * @param pixels RGBA
  * @throws ArgumentError if the grid has not two axes, the picture is empty or larger than MAX_PIXELS
  */
-export function inputsFromPixels(
-  pixels: Pixels,
-  options: { grid: readonly number[]; heads?: number; headDim?: number },
-): TokenInputs {
+export function inputsFromPixels(pixels: Pixels, options: PictureOptions): TokenInputs {
   const { grid } = options;
   checkGrid('inputsFromPixels', grid, 2);
   return fromFrames('inputsFromPixels', [pixels], [1, grid[0], grid[1]], grid, options);
@@ -54,10 +59,7 @@ export function inputsFromPixels(
  * A clip as tokens on a grid [frames, height, width]; frames are spread evenly over the clip.
  * @throws ArgumentError as inputsFromPixels(), and if there is no frame
  */
-export function inputsFromClip(
-  frames: readonly Pixels[],
-  options: { grid: readonly number[]; heads?: number; headDim?: number },
-): TokenInputs {
+export function inputsFromClip(frames: readonly Pixels[], options: PictureOptions): TokenInputs {
   const { grid } = options;
   checkGrid('inputsFromClip', grid, 3);
   if (frames.length === 0) throw new ArgumentError('inputsFromClip', 'frames', '0 frames', 'at least 1');
@@ -76,7 +78,7 @@ function fromFrames(
   frames: readonly Pixels[],
   [frameCount, height, width]: readonly [number, number, number],
   grid: readonly number[],
-  { heads = 4, headDim = 32 }: { heads?: number; headDim?: number },
+  { heads = 4, headDim = 32, place = 1 }: PictureOptions,
 ): TokenInputs {
   if (headDim < 4) throw new ArgumentError(where, 'headDim', headDim, 'at least 4');
   const tokens = frameCount * height * width;
@@ -92,10 +94,10 @@ function fromFrames(
       for (let x = 0; x < width; x++) {
         const token = (f * height + y) * width + x;
         patchOf(small, width * DETAIL, y, x, patches, token * channels);
-        const place = token * axes;
-        if (axes === 3) position[place] = f / Math.max(frameCount, 8);
-        position[place + axes - 2] = y / side;
-        position[place + axes - 1] = x / side;
+        const at = token * axes;
+        if (axes === 3) position[at] = f / Math.max(frameCount, 8);
+        position[at + axes - 2] = y / side;
+        position[at + axes - 1] = x / side;
       }
     }
   });
@@ -110,7 +112,7 @@ function fromFrames(
     position,
     axes,
     values,
-    heads: headsOf(pictureHeads, heads),
+    heads: headsOf(pictureHeads, heads).map((head) => ({ ...head, position: place * head.position })),
     headDim,
   });
   return { ...made, shape: [1, heads, tokens, headDim], grid: [...grid], notes: [] };
@@ -150,11 +152,19 @@ function standardised(patches: Float32Array, channels: number): Float32Array {
   return patches.map((x, i) => x * gain * (i % channels < 3 ? 0.6 : 0.35));
 }
 
+/** The middle of a picture with the aspect ratio of `width` by `height`: pixels a step, and where it begins. */
+export function cropOf(
+  pixels: Pick<Pixels, 'width' | 'height'>,
+  width: number,
+  height: number,
+): { scale: number; left: number; top: number } {
+  const scale = Math.min(pixels.width / width, pixels.height / height);
+  return { scale, left: (pixels.width - width * scale) / 2, top: (pixels.height - height * scale) / 2 };
+}
+
 /** Area-averaged copy of the middle of a picture with the target's aspect ratio. @returns [height, width, 3] in 0..1 */
 export function resample(pixels: Pixels, width: number, height: number): Float32Array {
-  const scale = Math.min(pixels.width / width, pixels.height / height);
-  const left = (pixels.width - width * scale) / 2;
-  const top = (pixels.height - height * scale) / 2;
+  const { scale, left, top } = cropOf(pixels, width, height);
   const small = new Float32Array(width * height * 3);
   for (let y = 0; y < height; y++) {
     const y0 = Math.min(pixels.height - 1, Math.floor(top + y * scale));

@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import type { Rows } from '../compare.ts';
 import { type Control, controlsOf } from './controls.ts';
 import { type Engine, startEngine } from './engine/client.ts';
-import type { Failure, Rows, RunResult } from './engine/messages.ts';
+import type { Failure, RunResult } from './engine/messages.ts';
 import { type Pattern, patternOf } from './pattern.ts';
 import {
   centre,
@@ -14,7 +15,7 @@ import {
   writeSettings,
 } from './settings.ts';
 import { loadFiles, loadSample, type Source, tokensOf } from './sources.ts';
-import type { LabSpec, LabView } from './spec.ts';
+import type { Extras, LabSpec, LabView } from './spec.ts';
 
 /** Waits for the reader's hand to rest before a run starts. */
 const RUN_DELAY_MS = 250;
@@ -38,11 +39,13 @@ export function useLab<O>(spec: LabSpec<O>) {
     // ranges depend on the grid, which is in the address too: read once for the grid, once for the options
     const search = new URLSearchParams(window.location.search);
     const rough = readSettings(search, { kinds, sizes, controls: [] }).settings;
-    return readSettings(search, { kinds, sizes, controls: controlsOf(paper, spec.hints?.(rough.grid)) });
+    const controls = [...controlsOf(paper, spec.hints?.(rough.grid)), ...(spec.extras?.controls ?? [])];
+    return readSettings(search, { kinds, sizes, controls });
   });
   const [settings, setSettings] = useState<Settings>(first.settings);
   const [addressNotes, setAddressNotes] = useState<readonly string[]>(first.notes);
-  const { grid, input, options: overrides, device } = settings;
+  const { grid, input, device } = settings;
+  const { overrides, extras } = useMemo(() => split(settings.options, spec.extras), [settings.options, spec]);
   const gridName = grid.join('x');
   const stableGrid = useMemo(() => gridName.split('x').map(Number), [gridName]);
 
@@ -55,7 +58,7 @@ export function useLab<O>(spec: LabSpec<O>) {
       const search = writeSettings(settings, new URLSearchParams(window.location.search), {
         kinds,
         sizes,
-        controls,
+        controls: [...controls, ...(spec.extras?.controls ?? [])],
       });
       const text = search.size > 0 ? `?${search}` : '';
       if (text !== window.location.search)
@@ -66,7 +69,7 @@ export function useLab<O>(spec: LabSpec<O>) {
         );
     }, ADDRESS_DELAY_MS);
     return () => clearTimeout(timer);
-  }, [settings, kinds, sizes, controls]);
+  }, [settings, kinds, sizes, controls, spec]);
 
   const { source, sourceError, takeFiles, dismiss } = useSource(input, kinds, (kind) =>
     setSettings((old) => {
@@ -82,28 +85,26 @@ export function useLab<O>(spec: LabSpec<O>) {
     const axes = source && { text: 1, image: 2, clip: 3 }[source.kind];
     if (!source || axes !== stableGrid.length) return {};
     try {
-      return { data: tokensOf(source, stableGrid) };
+      const input = retouched(source, spec.extras, extras, stableGrid);
+      const data = tokensOf(input, stableGrid, spec.extras?.place?.(extras));
+      return { data: { ...data, ...spec.extras?.extend?.(data, extras) } };
     } catch (error) {
       return { problem: wordsOf(error) };
     }
-  }, [source, stableGrid]);
+  }, [source, stableGrid, spec, extras]);
 
   const parsed = useMemo(() => {
-    const result = paper.options.safeParse({
+    const values: Record<string, unknown> = {
       ...(paper.fit(stableGrid) as object),
-      ...spec.preset,
+      ...spec.preset?.(stableGrid),
+      ...spec.extras?.options?.(extras, stableGrid),
       ...overrides,
-    });
+    };
+    const result = paper.options.safeParse(values);
     return result.success
       ? { options: result.data as O, values: result.data as Record<string, unknown> }
-      : {
-          problem: result.error.issues.map((issue) => issue.message).join('. '),
-          values: { ...(paper.fit(stableGrid) as object), ...spec.preset, ...overrides } as Record<
-            string,
-            unknown
-          >,
-        };
-  }, [paper, spec, stableGrid, overrides]);
+      : { problem: result.error.issues.map((issue) => issue.message).join('. '), values };
+  }, [paper, spec, stableGrid, overrides, extras]);
 
   const [planned, setPlanned] = useState<{ for: unknown; pattern?: Pattern; problem?: string }>({
     for: undefined,
@@ -141,26 +142,20 @@ export function useLab<O>(spec: LabSpec<O>) {
     return () => made.close();
   }, []);
 
-  const run = useCallback(() => {
+  /** What a run or a trial is made of; undefined as long as there is no input, or the options do not fit. */
+  const job = useMemo(() => {
     const { data } = made;
-    if (!data || !parsed.options || !engine.current) return;
-    asked.current = { options: parsed.options, data };
-    setStatus({ state: 'running', fraction: 0, what: 'starting' });
-    engine.current.run({
-      slug: paper.slug,
-      options: parsed.values,
-      inputs: {
-        query: data.query,
-        key: data.key,
-        value: data.value,
-        shape: data.shape,
-        grid: data.grid,
-        notes: [],
-      },
-      device,
-      samples: SAMPLES,
-    });
+    if (!data || !parsed.options) return undefined;
+    const { query, key, value, shape, grid } = data;
+    const inputs = { query, key, value, shape, grid, notes: [] };
+    return { slug: paper.slug, options: parsed.values, inputs, device };
   }, [made, parsed, paper, device]);
+  const run = useCallback(() => {
+    if (!job || !engine.current) return;
+    asked.current = { options: parsed.options, data: made.data };
+    setStatus({ state: 'running', fraction: 0, what: 'starting' });
+    engine.current.run({ ...job, samples: SAMPLES });
+  }, [job, made, parsed]);
   useEffect(() => {
     const timer = setTimeout(run, RUN_DELAY_MS);
     return () => clearTimeout(timer);
@@ -172,6 +167,9 @@ export function useLab<O>(spec: LabSpec<O>) {
   useEffect(() => {
     if (fresh) engine.current?.row(query, settings.head);
   }, [fresh, query, settings.head]);
+
+  const startTrial: LabView<O>['startTrial'] = ({ name, settings, device = job?.device ?? 'auto' }, events) =>
+    job && engine.current?.trial({ ...job, name, settings, device }, events);
 
   const set = useCallback(
     (change: Partial<Settings>) => {
@@ -211,6 +209,8 @@ export function useLab<O>(spec: LabSpec<O>) {
           result: fresh?.run,
           stale,
           rows: fresh && rows?.query === query ? rows : undefined,
+          extras,
+          startTrial,
           setOption: (name, value) =>
             setSettings((old) => ({ ...old, options: { ...old.options, [name]: value } })),
           selectQuery: (token) => setSettings((old) => ({ ...old, at: token })),
@@ -222,6 +222,7 @@ export function useLab<O>(spec: LabSpec<O>) {
     sizes,
     controls,
     values: parsed.values,
+    extras,
     view,
     status,
     source,
@@ -235,6 +236,27 @@ export function useLab<O>(spec: LabSpec<O>) {
       parsed.problem ??
       (planned.for === parsed.options ? planned.problem : undefined),
   };
+}
+
+/** Settings of the paper's options, and of the lab's own controls. */
+function split(settings: Settings['options'], extras: Extras | undefined) {
+  const overrides: Record<string, unknown> = {};
+  const own: Record<string, unknown> = { ...extras?.defaults };
+  for (const [name, value] of Object.entries(settings))
+    (extras?.controls.some((control) => control.name === name) ? own : overrides)[name] = value;
+  return { overrides, extras: own };
+}
+
+function retouched(
+  source: Source,
+  extras: Extras | undefined,
+  values: Readonly<Record<string, unknown>>,
+  grid: readonly number[],
+): Source {
+  const { retouch } = extras ?? {};
+  if (!retouch || source.kind === 'text') return source;
+  if (source.kind === 'image') return { ...source, pixels: retouch(source.pixels, values, grid) };
+  return { ...source, frames: source.frames.map((frame) => retouch(frame, values, grid)) };
 }
 
 /** The decoded input: a sample by its id, or what the reader gave. */

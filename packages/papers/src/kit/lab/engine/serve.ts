@@ -1,22 +1,30 @@
 import { type Device, type DeviceKind, openDevice } from '@saccade/attention';
-import type { Paper } from '../../paper.ts';
-import { type Measured, measure } from './measure.ts';
-import type { Answer, Machine, Request } from './messages.ts';
+import { type Comparison, compare } from '../../compare.ts';
+import type { Inputs, Paper } from '../../paper.ts';
+import type { Answer, Failure, Job, Machine, Request } from './messages.ts';
 
 const scope = self as unknown as {
   postMessage(answer: Answer, transfer?: Transferable[]): void;
   onmessage: ((event: MessageEvent<Request>) => void) | null;
 };
 
+type Opened = { device: Device; note: string };
+type Asked = DeviceKind | 'auto';
+
+/** The reader is not kept waiting for more samples than fit in this. */
+const PATIENCE_MS = 2000;
+
 let find: (slug: string) => Paper | undefined = () => undefined;
-let opened: { asked: DeviceKind | 'auto'; device: Device; note: string } | undefined;
-let current: { id: number; abort: AbortController } | undefined;
-let last: { id: number; measured: Measured } | undefined;
+/** Open devices by what was asked for: a trial may want another than the lab runs on. */
+const opened = new Map<Asked, Opened>();
+/** Jobs under way or waiting their turn. */
+const jobs = new Map<number, AbortController>();
+let last: { id: number; compared: Comparison } | undefined;
 let queue: Promise<void> = Promise.resolve();
 
 /**
- * The engine room of a lab, in a worker: opens a device once, runs, answers. One run at a time; a new one cancels the
- * last.
+ * The engine room of a lab, in a worker: opens a device once, runs, answers. One job at a time; a new run cancels all
+ * before it.
  * @param findPaper the runnable paper of a slug: the kit itself knows no paper
  */
 export function serveLab(findPaper: (slug: string) => Paper | undefined): void {
@@ -27,65 +35,97 @@ export function serveLab(findPaper: (slug: string) => Paper | undefined): void {
 function take(request: Request): void {
   switch (request.type) {
     case 'run':
-      current?.abort.abort(new DOMException('replaced by a newer run', 'AbortError'));
-      queue = queue.then(() => run(request));
+      for (const job of jobs.values()) job.abort(new DOMException('replaced by a newer run', 'AbortError'));
+      start(request);
       break;
-    case 'cancel':
-      if (current?.id === request.id)
-        current.abort.abort(new DOMException('cancelled by the reader', 'AbortError'));
+    case 'trial':
+      start(request);
+      break;
+    case 'cancel': {
+      const job = jobs.get(request.id);
+      if (job) job.abort(new DOMException('cancelled by the reader', 'AbortError'));
       else scope.postMessage({ type: 'cancelled', id: request.id });
       break;
+    }
     case 'row':
       if (last?.id === request.id) {
-        const rows = last.measured.rows(request.query, request.head);
+        const rows = last.compared.rows(request.query, request.head);
         scope.postMessage({ type: 'row', id: request.id, rows }, [rows.dense.buffer, rows.mechanism.buffer]);
       }
       break;
   }
 }
 
-async function run(request: Extract<Request, { type: 'run' }>): Promise<void> {
-  const { id } = request;
+function start(request: Extract<Request, Job>): void {
   const abort = new AbortController();
-  current = { id, abort };
+  jobs.set(request.id, abort);
+  queue = queue.then(() => work(request, abort.signal)).finally(() => jobs.delete(request.id));
+}
+
+async function work(request: Extract<Request, Job>, signal: AbortSignal): Promise<void> {
+  const { id, inputs: given } = request;
+  const progress = (fraction: number, what: string, value?: unknown) =>
+    scope.postMessage({ type: 'progress', id, fraction, what, value });
+  let inputs: Inputs | undefined;
   try {
-    const progress = (fraction: number, what: string) =>
-      scope.postMessage({ type: 'progress', id, fraction, what });
+    signal.throwIfAborted();
     progress(0.01, 'opening the device');
     const paper = find(request.slug);
     if (!paper) throw new Error(`no paper named ${request.slug} runs in this version`);
     const options = paper.options.parse(request.options);
     const { device, note } = await deviceFor(request.device);
-    const measured = await measure(device, paper, options, request.inputs, {
+    const machine: Machine = { kind: device.kind, tier: device.tier, description: device.description, note };
+    progress(0.05, 'copying the input to the device');
+    inputs = {
+      query: device.tensor(given.query, given.shape),
+      key: device.tensor(given.key, given.shape),
+      value: device.tensor(given.value, given.shape),
+    };
+    if (request.type === 'trial') {
+      const trial = (await paper.trials?.())?.[request.name];
+      if (!trial) throw new Error(`${request.slug} has no trial named ${request.name}`);
+      const { settings } = request;
+      const value = await trial({ device, inputs, data: given, options, settings, signal, progress });
+      signal.throwIfAborted();
+      scope.postMessage({ type: 'trial', id, value, machine });
+      return;
+    }
+    const compared = await compare(device, inputs, await paper.mechanism(), options, {
       samples: request.samples,
-      signal: abort.signal,
+      patienceMs: PATIENCE_MS,
+      signal,
       progress,
     });
-    last = { id, measured };
-    const machine: Machine = { kind: device.kind, tier: device.tier, description: device.description, note };
-    const { dense, output, numbers } = measured;
+    last = { id, compared };
+    const { numbers } = compared;
+    const [dense, output] = [compared.dense, compared.output].map((read) =>
+      read instanceof Float32Array ? read : Float32Array.from(read),
+    );
     scope.postMessage({
       type: 'done',
-      result: { id, shape: request.inputs.shape, dense, output, numbers, machine },
+      result: { id, shape: given.shape, dense, output, numbers, machine },
     });
   } catch (error) {
-    if (abort.signal.aborted) scope.postMessage({ type: 'cancelled', id });
+    if (signal.aborted) scope.postMessage({ type: 'cancelled', id });
     else {
-      const failure =
-        error instanceof Error
-          ? { name: error.name, message: error.message }
-          : { name: 'Error', message: String(error) };
+      const failure = failureOf(error);
       // a device that failed once may be gone: the next try opens a new one
-      if (failure.name === 'DeviceError') await drop();
+      if (failure.name === 'DeviceError') await drop(request.device);
       scope.postMessage({ type: 'failed', id, failure });
     }
   } finally {
-    current = undefined;
+    for (const tensor of Object.values(inputs ?? {})) tensor?.dispose();
   }
 }
 
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
+  const { name, message } = error;
+  return { name, message, lost: name === 'DeviceError' && /device was lost/.test(message) };
+}
+
 /** The device asked for; `auto` is WebGPU on real hardware, else WebAssembly, which is faster than WebGPU in software. */
-async function openBest(): Promise<{ device: Device; note: string }> {
+async function openBest(): Promise<Opened> {
   const found = await openDevice('auto');
   if (found.kind === 'wasm') {
     const because =
@@ -102,25 +142,22 @@ async function openBest(): Promise<{ device: Device; note: string }> {
   };
 }
 
-async function deviceFor(asked: DeviceKind | 'auto'): Promise<{ device: Device; note: string }> {
-  if (opened?.asked === asked) return opened;
-  await drop();
-  const { device, note } =
-    asked === 'auto' ? await openBest() : { device: await openDevice(asked), note: '' };
-  const mine = { asked, device, note };
-  opened = mine;
-  device.lost.then((reason) => {
-    if (opened === mine) {
-      opened = undefined;
-      scope.postMessage({ type: 'lost', reason });
-    }
+async function deviceFor(asked: Asked): Promise<Opened> {
+  const known = opened.get(asked);
+  if (known) return known;
+  const mine = asked === 'auto' ? await openBest() : { device: await openDevice(asked), note: '' };
+  opened.set(asked, mine);
+  mine.device.lost.then((reason) => {
+    if (opened.get(asked) !== mine) return;
+    opened.delete(asked);
+    scope.postMessage({ type: 'lost', reason });
   });
   return mine;
 }
 
-async function drop(): Promise<void> {
-  const gone = opened;
-  opened = undefined;
+async function drop(asked: Asked): Promise<void> {
+  const gone = opened.get(asked);
+  opened.delete(asked);
   // a lost device may refuse to close; there is nothing left to free then
   await gone?.device.close().catch(() => {});
 }

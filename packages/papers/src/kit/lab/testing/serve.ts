@@ -65,7 +65,7 @@ export async function serveLabs(
     response.setHeader('cross-origin-embedder-policy', 'require-corp');
     response.setHeader(
       'content-security-policy',
-      "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'",
+      "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'",
     );
     response.setHeader('content-type', types[extname(path)] ?? 'text/html; charset=utf-8');
     if (extname(path) === '') return response.end(page);

@@ -4,50 +4,83 @@ import {
   attentionCost,
   attentionRows,
   type Device,
+  type NumberArray,
   type Tensor,
   throwIfAborted,
 } from '@saccade/attention';
-import { median } from '../../claim.ts';
-import type { Inputs, Outputs, Paper } from '../../paper.ts';
-import type { TokenInputs } from '../features.ts';
-import type { Numbers, Rows } from './messages.ts';
+import { median } from './claim.ts';
+import type { Inputs, Mechanism, Outputs } from './paper.ts';
+
+/** One attention row, spread over all keys: [keyTokens], sums to 1 (0 where nothing is seen). */
+export interface Rows {
+  query: number;
+  dense: Float32Array;
+  mechanism: Float32Array;
+}
+
+/** What one run measured. Times are medians in milliseconds, dense and mechanism taken in turn after a warm-up. */
+export interface Numbers {
+  denseMs: number;
+  /** attend() with the plan ready. */
+  attendMs: number;
+  /** The whole mechanism: plan or selection, attention, correction. */
+  mechanismMs: number;
+  samples: { dense: number[]; attend: number[]; mechanism: number[] };
+  /** Mean share of a dense attention row's weight on the keys that the mechanism looks at; sampled queries, all heads. */
+  massKept: number;
+  massQueries: number;
+  /** ‖output − dense‖ / ‖dense‖ over all heads and tokens. */
+  relativeError: number;
+  /** The two products only, two operations a multiply-add. */
+  flops: number;
+  denseFlops: number;
+  visitedPairs: number;
+  densePairs: number;
+  planBytes: number;
+  /** Highest device memory during the mechanism, above its inputs. */
+  extraBytes: number;
+  denseExtraBytes: number;
+}
 
 /** A finished run: outputs on the host, numbers, and a reader of attention rows. */
-export interface Measured {
-  dense: Float32Array; // [1, heads, tokens, headDim]
-  output: Float32Array; // [1, heads, tokens, headDim]
+export interface Comparison {
+  dense: NumberArray; // [batch, heads, tokens, headDim]
+  output: NumberArray; // [batch, heads, tokens, headDim]
+  logSumExp: NumberArray; // [batch, heads, tokens]
   numbers: Numbers;
-  /** Attention of one query, dense beside mechanism; head `all` is the mean over heads. */
+  /** Attention of one query of the first batch entry, dense beside mechanism; head `all` is the mean over heads. */
   rows(query: number, head: number | 'all'): Rows;
 }
 
 /** Queries whose dense rows are summed for the kept mass: enough for two digits. */
 const MASS_QUERIES = 48;
-/** Slow machines take fewer samples, so that the reader is not kept waiting. */
-const TIMING_MS = 2000;
 const FEWEST_SAMPLES = 3;
 
+export interface CompareRun {
+  samples: number;
+  /** A slow machine takes fewer samples, at least three, once this much time is spent on them. */
+  patienceMs: number;
+  signal: AbortSignal;
+  progress(fraction: number, what: string): void;
+}
+
 /**
- * Runs a paper's mechanism and dense attention on the same tensors and measures both. Dense attention is what the
- * mechanism approximates: the same scale and causality, every key.
- * @param options parsed by paper.options
+ * Runs a mechanism and dense attention on the same tensors, in turns, and measures both. Dense attention is what the
+ * mechanism approximates: the same scale and causality, every key. The inputs stay the caller's.
+ * @param options parsed by the paper
  * @throws ArgumentError, DeviceError, or the signal's reason between two steps
  */
-export async function measure<O>(
+export async function compare<O>(
   device: Device,
-  paper: Paper<O>,
+  inputs: Inputs,
+  mechanism: Mechanism<O>,
   options: O,
-  data: TokenInputs,
-  run: { samples: number; signal: AbortSignal; progress(fraction: number, what: string): void },
-): Promise<Measured> {
-  const { signal, samples, progress } = run;
-  const mechanism = await paper.mechanism();
+  run: CompareRun,
+): Promise<Comparison> {
+  const { signal, samples, patienceMs, progress } = run;
+  const { query, key, value } = inputs;
+  const [, heads, tokens] = query.shape;
   const made: Tensor[] = [];
-  const tensor = (numbers: Float32Array) => {
-    const on = device.tensor(numbers, data.shape);
-    made.push(on);
-    return on;
-  };
   const step = async (fraction: number, what: string) => {
     throwIfAborted(signal);
     progress(fraction, what);
@@ -56,34 +89,29 @@ export async function measure<O>(
     throwIfAborted(signal);
   };
   try {
-    await step(0.05, 'copying the input to the device');
-    const inputs: Inputs = {
-      query: tensor(data.query),
-      key: tensor(data.key),
-      value: tensor(data.value),
-    };
     await device.finish();
-
     await step(0.1, 'running the mechanism');
     const before = device.memory.currentBytes;
     device.resetPeak();
     const first = await mechanism(inputs, options, { signal });
     await device.finish();
     const extraBytes = device.memory.peakBytes - before;
-    const output = await hostCopy(first.output);
+    const { attended, held = [] } = first;
+    made.push(first.output, first.logSumExp, ...held); // what `attended` reads must live until the last row is read
+    const output = await first.output.read();
+    const logSumExp = await first.logSumExp.read();
     first.output.dispose();
     first.logSumExp.dispose();
-    const { attended, held = [] } = first;
-    made.push(...held); // what `attended` reads must live until the last row is read
     const whole: AttendOptions = { scale: attended.scale, causal: attended.causal };
 
     await step(0.3, 'running dense attention');
     const beforeDense = device.memory.currentBytes;
     device.resetPeak();
-    const denseFirst = await attend(inputs.query, inputs.key, inputs.value, whole);
+    const denseFirst = await attend(query, key, value, whole);
     await device.finish();
     const denseExtraBytes = device.memory.peakBytes - beforeDense;
-    const dense = await hostCopy(denseFirst.output);
+    made.push(denseFirst.output, denseFirst.logSumExp);
+    const dense = await denseFirst.output.read();
     release(denseFirst);
 
     // a plan cuts its own diagonal: saying causal again would make the kernel test every pair twice
@@ -95,37 +123,34 @@ export async function measure<O>(
     const times = { dense: [] as number[], attend: [] as number[], mechanism: [] as number[] };
     const started = performance.now();
     for (let sample = 0; sample < samples; sample++) {
-      if (sample >= FEWEST_SAMPLES && performance.now() - started > TIMING_MS) break;
+      if (sample >= FEWEST_SAMPLES && performance.now() - started > patienceMs) break;
       await step(0.4 + (0.4 * sample) / samples, `timing, ${sample + 1} of ${samples}`);
       times.mechanism.push(await timed(device, () => mechanism(inputs, options, { signal })));
-      times.attend.push(
-        await timed(device, () => attend(inputs.query, inputs.key, inputs.value, { ...alone, signal })),
-      );
-      times.dense.push(
-        await timed(device, () => attend(inputs.query, inputs.key, inputs.value, { ...whole, signal })),
-      );
+      times.attend.push(await timed(device, () => attend(query, key, value, { ...alone, signal })));
+      times.dense.push(await timed(device, () => attend(query, key, value, { ...whole, signal })));
     }
 
     await step(0.85, 'counting attention mass');
     const [cost, denseRow, mechanismRow] = await Promise.all([
-      attentionCost(inputs.query, inputs.key, inputs.value, attended),
-      attentionRows(inputs.query, inputs.key, inputs.value, whole),
-      attentionRows(inputs.query, inputs.key, inputs.value, attended),
+      attentionCost(query, key, value, attended),
+      attentionRows(query, key, value, whole),
+      attentionRows(query, key, value, attended),
     ]);
-    const [, heads, tokens] = data.shape;
     const queries = Math.min(tokens, MASS_QUERIES);
     let mass = 0;
     for (let i = 0; i < queries; i++) {
       if (i % 8 === 0) await step(0.85 + (0.14 * i) / queries, 'counting attention mass');
-      const query = Math.floor(((i + 0.5) * tokens) / queries);
+      const at = Math.floor(((i + 0.5) * tokens) / queries);
       for (let head = 0; head < heads; head++) {
-        const all = spread(denseRow({ head, query }), tokens);
-        for (const key of new Set(mechanismRow({ head, query }).keys)) if (key >= 0) mass += all[key];
+        const seen = new Set(mechanismRow({ head, query: at }).keys);
+        const all = denseRow({ head, query: at });
+        for (let k = 0; k < all.keys.length; k++) if (seen.has(all.keys[k])) mass += all.weights[k];
       }
     }
     return {
       dense,
       output,
+      logSumExp,
       numbers: {
         denseMs: median(times.dense),
         attendMs: median(times.attend),
@@ -138,10 +163,10 @@ export async function measure<O>(
         extraBytes,
         denseExtraBytes,
       },
-      rows: (query, head) => ({
-        query,
-        dense: meanOfHeads(denseRow, query, head, heads, tokens),
-        mechanism: meanOfHeads(mechanismRow, query, head, heads, tokens),
+      rows: (at, head) => ({
+        query: at,
+        dense: meanOfHeads(denseRow, at, head, heads, key.shape[2]),
+        mechanism: meanOfHeads(mechanismRow, at, head, heads, key.shape[2]),
       }),
     };
   } finally {
@@ -186,18 +211,13 @@ function release({ output, logSumExp, held = [] }: Pick<Outputs, 'output' | 'log
   for (const tensor of [output, logSumExp, ...held]) tensor.dispose();
 }
 
-async function hostCopy(tensor: Tensor): Promise<Float32Array> {
-  const read = await tensor.read();
-  return read instanceof Float32Array ? read : Float32Array.from(read);
-}
-
-/** ‖a − b‖ / ‖b‖; NaN stays NaN, so that a broken run is seen. */
-export function relativeError(a: Float32Array, b: Float32Array): number {
+/** ‖a − b‖ / ‖b‖; 0 where both are zero, and NaN stays NaN, so that a broken run is seen. */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let difference = 0;
   let size = 0;
   for (let i = 0; i < a.length; i++) {
     difference += (a[i] - b[i]) ** 2;
     size += b[i] ** 2;
   }
-  return size === 0 ? (difference === 0 ? 0 : Number.POSITIVE_INFINITY) : Math.sqrt(difference / size);
+  return difference === 0 ? 0 : Math.sqrt(difference / size);
 }
