@@ -32,6 +32,14 @@ export {
   queryBlocks,
   selectedPlan,
 } from './plan.ts';
+export {
+  bandPlan,
+  gatheredKeysPlan,
+  type Interval,
+  intervalPlan,
+  type PlanSpec,
+  prefixPlan,
+} from './plans.ts';
 export { blockMean, blockMoments, blockScores } from './select/blocks.ts';
 export type { CandidateOptions } from './select/candidates.ts';
 export { assignClusters, updateCentroids } from './select/clusters.ts';
