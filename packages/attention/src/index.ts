@@ -9,6 +9,7 @@ export {
   type SafetensorsDType,
   writeSafetensors,
 } from './interop/safetensors.ts';
+export { bitMask } from './mods/bit-mask.ts';
 export {
   BoolExpression,
   constantInt,
@@ -45,6 +46,7 @@ export type { CandidateOptions } from './select/candidates.ts';
 export { assignClusters, updateCentroids } from './select/clusters.ts';
 export { compact, groupBySegment, invertLists, segmentMean } from './select/lists.ts';
 export type { BlockMoments, SelectedBlocks } from './select/request.ts';
+export { gatherRows, mergeSlots } from './select/slots.ts';
 export { headThreshold, topK, topP } from './select/top.ts';
 export { type AttendOptions, attend, checkAttend } from './softmax/attend.ts';
 export { type AttentionCost, type AttentionRow, attentionCost, attentionRows } from './softmax/inspect.ts';

@@ -2,12 +2,18 @@ import { describe, expect, test } from 'vitest';
 import { openDevice } from './device/open.ts';
 import { ArgumentError } from './errors.ts';
 import { resolvePlan } from './host-plan.ts';
+import { bitMask } from './mods/bit-mask.ts';
+import { table } from './mods/expression.ts';
 import { bandPlan, intervalPlan, prefixPlan } from './plans.ts';
+import { groupBySegment } from './select/lists.ts';
+import { gatherRows, mergeSlots } from './select/slots.ts';
 import { type AttendOptions, attend } from './softmax/attend.ts';
 import { attentionCost } from './softmax/inspect.ts';
 import { expectClose, randomArray, tolerances } from './testing/close.ts';
 
 const device = await openDevice('reference');
+
+const tensor = (...shape: number[]) => device.tensor(randomArray(1, shape), shape);
 
 async function outputs(queryTokens: number, keyTokens: number, options: AttendOptions) {
   const [query, key, value] = [queryTokens, keyTokens, keyTokens].map((tokens, seed) =>
@@ -65,6 +71,47 @@ describe('a band', () => {
     const ordered = { ...plan, queries: { ...plan.queries, order: Uint32Array.of(3, 2, 1, 0) } };
     await expect(outputs(4, 4, { plan: ordered })).rejects.toThrow('plan.queries.order is given');
   });
+});
+
+test('queries of several groups, merged, see what their groups see together', async () => {
+  const [query, key, value] = [tensor(1, 1, 4, 3), tensor(1, 1, 9, 3), tensor(1, 1, 9, 3)];
+  // token 3 is in no group, token 1 in both
+  const groups = [
+    [0, 1],
+    [1, 2],
+  ];
+  const ids = device.tensor(Uint32Array.from(groups.flat()), [1, 1, 4]);
+  const part = await attend(await gatherRows(query, ids), key, value, {
+    mask: ({ query: slot, key: j }) => j.mod(2).eq(slot.div(2)),
+  });
+  const { output, logSumExp } = await mergeSlots(part, await groupBySegment(ids, 4));
+  const together = await attend(query, key, value, {
+    mask: ({ query: i, key: j }) =>
+      j
+        .mod(2)
+        .eq(0)
+        .and(i.le(1))
+        .or(
+          j
+            .mod(2)
+            .eq(1)
+            .and(i.eq(1).or(i.eq(2))),
+        ),
+  });
+  expectClose(await output.read(), await together.output.read(), tolerances.f64);
+  expectClose(await logSumExp.read(), await together.logSumExp.read(), tolerances.f64);
+});
+
+test('a bit mask keeps the pairs whose bit is set', async () => {
+  const [query, key, value] = [tensor(1, 1, 2, 3), tensor(1, 1, 40, 3), tensor(1, 1, 40, 3)];
+  const words = table(Int32Array.of(0x80000001 | 0, 4, 0, 0), [2, 2]);
+  const bits = await attend(query, key, value, { mask: bitMask(words) });
+  const plain = await attend(query, key, value, {
+    mask: ({ query: i, key: j }) => i.eq(0).and(j.eq(0).or(j.eq(31)).or(j.eq(34))),
+  });
+  expectClose(await bits.output.read(), await plain.output.read(), tolerances.f64);
+  const floats = table(Float32Array.of(1, 2), [2, 1]);
+  expect(() => bitMask(floats)).toThrow('words is a table of floats; allowed: a table of integers');
 });
 
 describe('bad input', () => {

@@ -29,6 +29,13 @@ export const numberOf = {
     `fn ${name}Number(at: u32) -> f32 { return unpack2x16float(${name}[at / 2u])[at % 2u]; }`,
 };
 
+/** Which list a head among batch x heads uses: its own, or one that it shares. */
+export const listStage = wgsl`
+fn listOf(head: u32) -> u32 {
+  let batch = select(head / shape.heads, 0u, shape.listBatches == 1u);
+  return batch * shape.listHeads + head % shape.heads / (shape.heads / shape.listHeads);
+}`;
+
 /** Larger scores have larger ranks: the bits of an f32 in the order of its values. */
 export const rankStage = wgsl`
 const FORCED = 0xffffffffu;
