@@ -4,6 +4,7 @@ import { read, uniform, write } from '../../wgsl/bindings.ts';
 import type { SelectedBlocks, TopKRequest, TopPRequest } from '../request.ts';
 import { weightTable } from '../weights.ts';
 import { digitStage, digits, narrowStage } from './narrow.ts';
+import { type Scan, scanEnables, scanMemory, scanOf, scanStage } from './scan.ts';
 import { selectSegments } from './segments.ts';
 import {
   candidateFields,
@@ -12,8 +13,6 @@ import {
   madeOnce,
   massStage,
   rankStage,
-  scanMemory,
-  scanStage,
   THREADS,
 } from './stages.ts';
 
@@ -101,7 +100,7 @@ fn totalMass(row: u32, candidates: u32, lane: u32) -> vec2<u32> {
   var mine = vec2<u32>();
   for (var column = lane; column < candidates; column += THREADS) { mine = plus(mine, weightOf(rankAt(row, column), maximum)); }
   let before = scanLanes(lane, mine);
-  return normal(vec2<u32>(scanX[THREADS - 1u], scanY[THREADS - 1u]));
+  return normal(scanTotal());
 }`;
 
 /** A prefix of a row's columns, best first: all keys above x, and the first y of its equals. */
@@ -150,44 +149,46 @@ const rules = {
  * order; the threshold is found by its bits, a digit at a time from the top, from histograms; then everything above it
  * and the first of its equals are written in ascending order. One workgroup a row; rows of any length.
  */
-const rowTopKernel = madeOnce(({ by, place }: { by: 'count' | 'mass'; place: 'cached' | 'streamed' }) => {
-  const digit = digits(by === 'count' && place === 'streamed' ? 11 : 8);
-  return assemble({
-    name: `row-top-by-${by}`,
-    bindings: {
-      scores: read('u32'), // bits of f32 [lists, rows, columns]
-      ...(by === 'mass' && { weights: read('u32') }),
-      rows: write('u32'), // [lists, rows, 2]
-      blocks: write('u32'), // [lists, rows, stride]
-      shape: uniform({ ...candidateFields, stride: 'u32', share: 'u32', atLeast: 'u32' }),
-    },
-    constants: { THREADS, ...digit },
-    memory: {
-      ...scanMemory,
-      histogram: { type: 'atomic<u32>', length: digit.BINS }, // 1 KiB, or 8
-      found: { type: 'u32', length: 3 }, // digits so far, what is left to reach
-      ...(by === 'mass' && {
-        fine: { type: 'atomic<u32>', length: digit.BINS }, // 1 KiB
-        highest: { type: 'atomic<u32>', length: 1 },
-      }),
-      ...(place === 'cached' && { ranks: { type: 'u32', length: MOST_CACHED } }), // 8 KiB
-    },
-    stages: [
-      rankStage,
-      candidateStage,
-      ranks[place],
-      keyStage,
-      scanStage,
-      massStage,
-      ...(by === 'mass' ? [weightStage] : []),
-      histograms[by],
-      digitStage,
-      narrowStage,
-      prefixStage,
-    ],
-    threads: THREADS,
-    memoryLimit: 16_384,
-    main: wgsl`
+const rowTopKernel = madeOnce(
+  ({ by, place, scan }: { by: 'count' | 'mass'; place: 'cached' | 'streamed'; scan: Scan }) => {
+    const digit = digits(by === 'count' && place === 'streamed' ? 11 : 8);
+    return assemble({
+      name: `row-top-by-${by}`,
+      enables: scanEnables[scan],
+      bindings: {
+        scores: read('u32'), // bits of f32 [lists, rows, columns]
+        ...(by === 'mass' && { weights: read('u32') }),
+        rows: write('u32'), // [lists, rows, 2]
+        blocks: write('u32'), // [lists, rows, stride]
+        shape: uniform({ ...candidateFields, stride: 'u32', share: 'u32', atLeast: 'u32' }),
+      },
+      constants: { THREADS, ...digit },
+      memory: {
+        ...scanMemory,
+        histogram: { type: 'atomic<u32>', length: digit.BINS }, // 1 KiB, or 8
+        found: { type: 'u32', length: 3 }, // digits so far, what is left to reach
+        ...(by === 'mass' && {
+          fine: { type: 'atomic<u32>', length: digit.BINS }, // 1 KiB
+          highest: { type: 'atomic<u32>', length: 1 },
+        }),
+        ...(place === 'cached' && { ranks: { type: 'u32', length: MOST_CACHED } }), // 8 KiB
+      },
+      stages: [
+        rankStage,
+        candidateStage,
+        ranks[place],
+        keyStage,
+        scanStage(scan),
+        massStage,
+        ...(by === 'mass' ? [weightStage] : []),
+        histograms[by],
+        digitStage,
+        narrowStage,
+        prefixStage,
+      ],
+      threads: THREADS,
+      memoryLimit: 16_384,
+      main: wgsl`
   let row = workgroup;
   let candidates = candidateCount(row);
   loadRanks(row, candidates, lane);
@@ -213,8 +214,9 @@ const rowTopKernel = madeOnce(({ by, place }: { by: 'count' | 'mass'; place: 'ca
     rows[2u * row] = row * shape.stride;
     rows[2u * row + 1u] = before.x + min(before.y, prefix.y);
   }`,
-  });
-});
+    });
+  },
+);
 
 async function rowTop(
   gpu: Gpu,
@@ -227,7 +229,7 @@ async function rowTop(
   const rows = gpu.empty([batch, heads, rowCount, 2], 'u32');
   const blocks = gpu.empty([Math.max(lines * rule.stride, 1)], 'u32');
   await gpu.launch(
-    rowTopKernel({ by, place: columns <= MOST_CACHED ? 'cached' : 'streamed' }),
+    rowTopKernel({ by, place: columns <= MOST_CACHED ? 'cached' : 'streamed', scan: scanOf(gpu) }),
     {
       scores: (scores as GpuTensor).storage,
       ...(by === 'mass' && { weights: gpu.uploadOnce(weightTable, () => weightTable) }),

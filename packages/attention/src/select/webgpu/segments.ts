@@ -3,6 +3,7 @@ import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
 import type { HeadThresholdRequest, SelectedBlocks } from '../request.ts';
 import { digitStage, digits, narrowStage } from './narrow.ts';
+import { type Scan, scanEnables, scanMemory, scanOf, scanStage } from './scan.ts';
 import {
   candidateFields,
   candidateShape,
@@ -10,8 +11,6 @@ import {
   madeOnce,
   massStage,
   rankStage,
-  scanMemory,
-  scanStage,
   THREADS,
 } from './stages.ts';
 
@@ -112,9 +111,10 @@ const countKernel = madeOnce(({ kind, round }: { kind: SegmentKind; round: numbe
 );
 
 /** Takes a digit from the sums, and clears them for the next round. */
-const narrowKernel = madeOnce((round: number) =>
+const narrowKernel = madeOnce(({ round, scan }: { round: number; scan: Scan }) =>
   assemble({
     name: 'segments-narrow',
+    enables: scanEnables[scan],
     bindings: { histograms: write('u32'), states: write('u32'), shape: fields },
     constants: { THREADS, ...digit, ROUND: round },
     memory: {
@@ -125,7 +125,7 @@ const narrowKernel = madeOnce((round: number) =>
     stages: [
       rankStage,
       'fn binAt(bin: u32) -> vec2<u32> { return vec2<u32>(bins[bin], 0u); }',
-      scanStage,
+      scanStage(scan),
       massStage,
       digitStage,
       narrowStage,
@@ -201,9 +201,10 @@ fn storeSegment(segment: u32) {
 };
 
 /** Of each line: its first entry, and how many equals it may take. Lines come in order, so lower ones take first. */
-const startsKernel = madeOnce((kind: SegmentKind) =>
+const startsKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan }) =>
   assemble({
     name: 'segments-starts',
+    enables: scanEnables[scan],
     bindings: {
       states: read('u32'),
       lineCounts: write('u32'), // [segments, lines, 2]: above and equal; then first entry and equals to take
@@ -212,7 +213,7 @@ const startsKernel = madeOnce((kind: SegmentKind) =>
     },
     constants: { THREADS },
     memory: scanMemory,
-    stages: [candidateStage, places[kind], rowStores[kind], scanStage],
+    stages: [candidateStage, places[kind], rowStores[kind], scanStage(scan)],
     threads: THREADS,
     memoryLimit: 16_384,
     main: wgsl`
@@ -236,9 +237,10 @@ const startsKernel = madeOnce((kind: SegmentKind) =>
   }),
 );
 
-const writeKernel = madeOnce((kind: SegmentKind) =>
+const writeKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan }) =>
   assemble({
     name: 'segments-write',
+    enables: scanEnables[scan],
     bindings: {
       scores: read('u32'),
       states: read('u32'),
@@ -248,7 +250,7 @@ const writeKernel = madeOnce((kind: SegmentKind) =>
     },
     constants: { THREADS },
     memory: scanMemory,
-    stages: [...shared(kind), scanStage],
+    stages: [...shared(kind), scanStage(scan)],
     threads: THREADS,
     memoryLimit: 16_384,
     main: wgsl`
@@ -270,7 +272,7 @@ const writeKernel = madeOnce((kind: SegmentKind) =>
     if (mine.x == 1u || (mine.y == 1u && place.y < equals)) {
       blocks[first + place.x + min(place.y, equals)] = columnOf(line, i);
     }
-    before += vec2<u32>(scanX[THREADS - 1u], scanY[THREADS - 1u]);
+    before += scanTotal();
     workgroupBarrier();
   }`,
   }),
@@ -310,18 +312,23 @@ export async function selectSegments(
   const states = gpu.allocate(segments * 8);
   const lineCounts = gpu.allocate(segments * lines * 8);
   const numbers = (scores as GpuTensor).storage;
+  const scan = scanOf(gpu);
   try {
     await gpu.launch(startKernel(kind), { histograms, states, shape }, segments);
     for (let round = 0; round < digit.PASSES; round++) {
       const counted = { scores: numbers, states, histograms, shape };
       await gpu.launch(countKernel({ kind, round }), counted, segments * pieces);
-      await gpu.launch(narrowKernel(round), { histograms, states, shape }, segments);
+      await gpu.launch(narrowKernel({ round, scan }), { histograms, states, shape }, segments);
     }
     const groups = segments * lines;
     await gpu.launch(linesKernel(kind), { scores: numbers, states, lineCounts, shape }, groups);
-    await gpu.launch(startsKernel(kind), { states, lineCounts, rows: rows.storage, shape }, segments);
+    await gpu.launch(
+      startsKernel({ kind, scan }),
+      { states, lineCounts, rows: rows.storage, shape },
+      segments,
+    );
     const written = { scores: numbers, states, lineCounts, blocks: blocks.storage, shape };
-    await gpu.launch(writeKernel(kind), written, groups);
+    await gpu.launch(writeKernel({ kind, scan }), written, groups);
   } finally {
     for (const buffer of [histograms, states, lineCounts]) gpu.release(buffer);
   }

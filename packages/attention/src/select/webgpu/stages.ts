@@ -73,28 +73,6 @@ fn isForced(row: u32, column: u32) -> bool {
   return column < shape.sink || (column <= own && column + shape.local > own);
 }`;
 
-/** Sums over the lanes before a lane, part by part. Holds barriers; `scanX`, `scanY` hold the sums up to each lane after it. */
-export const scanMemory = {
-  scanX: { type: 'u32', length: THREADS }, // 1 KiB
-  scanY: { type: 'u32', length: THREADS }, // 1 KiB
-} as const;
-
-export const scanStage = wgsl`
-fn scanLanes(lane: u32, mine: vec2<u32>) -> vec2<u32> {
-  scanX[lane] = mine.x;
-  scanY[lane] = mine.y;
-  workgroupBarrier();
-  for (var step = 1u; step < THREADS; step *= 2u) {
-    let other = lane - min(step, lane);
-    let before = select(vec2<u32>(), vec2<u32>(scanX[other], scanY[other]), lane >= step);
-    workgroupBarrier();
-    scanX[lane] += before.x;
-    scanY[lane] += before.y;
-    workgroupBarrier();
-  }
-  return vec2<u32>(scanX[lane], scanY[lane]) - mine;
-}`;
-
 /** Sums of integer weights: x · 2^12 + y, with y below 2^12. */
 export const massStage = wgsl`
 fn normal(a: vec2<u32>) -> vec2<u32> { return vec2<u32>(a.x + (a.y >> 12u), a.y & 4095u); }
