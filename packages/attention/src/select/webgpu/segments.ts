@@ -2,17 +2,10 @@ import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
 import type { HeadThresholdRequest, SelectedBlocks } from '../request.ts';
+import { massStage } from './mass.ts';
 import { digitStage, digits, narrowStage } from './narrow.ts';
 import { type Scan, scanEnables, scanMemory, scanOf, scanStage } from './scan.ts';
-import {
-  candidateFields,
-  candidateShape,
-  candidateStage,
-  madeOnce,
-  massStage,
-  rankStage,
-  THREADS,
-} from './stages.ts';
+import { candidateFields, candidateShape, candidateStage, madeOnce, rankStage, THREADS } from './stages.ts';
 
 /**
  * A segment is what one threshold holds for: all rows of a head, or one long row. Its lines, rows of the head or pieces

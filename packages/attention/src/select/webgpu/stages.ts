@@ -72,13 +72,3 @@ fn isForced(row: u32, column: u32) -> bool {
   let own = ownColumn(row);
   return column < shape.sink || (column <= own && column + shape.local > own);
 }`;
-
-/** Sums of integer weights: x · 2^12 + y, with y below 2^12. */
-export const massStage = wgsl`
-fn normal(a: vec2<u32>) -> vec2<u32> { return vec2<u32>(a.x + (a.y >> 12u), a.y & 4095u); }
-fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> { return normal(a + b); }
-fn minus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
-  let borrow = u32(a.y < b.y);
-  return vec2<u32>(a.x - b.x - borrow, a.y + 4096u * borrow - b.y);
-}
-fn reaches(a: vec2<u32>, b: vec2<u32>) -> bool { return a.x > b.x || (a.x == b.x && a.y >= b.y); }`;
