@@ -253,20 +253,22 @@ const writeKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan })
   let first = lineCounts[2u * workgroup];
   let equals = lineCounts[2u * workgroup + 1u];
   let end = lineEnd(segment, line);
-  var before = vec2<u32>();
-  for (var start = 0u; start < end; start += THREADS) {
-    let i = start + lane;
-    var mine = vec2<u32>();
-    if (i < end) {
-      let key = keyAt(segment, line, i);
-      mine = vec2<u32>(u32(key > threshold), u32(key == threshold));
+  // each lane owns a run of columns, so that places ascend with columns
+  let run = (end + THREADS - 1u) / THREADS;
+  let start = min(lane * run, end);
+  let stop = min(start + run, end);
+  var mine = vec2<u32>();
+  for (var i = start; i < stop; i++) {
+    let key = keyAt(segment, line, i);
+    mine += vec2<u32>(u32(key > threshold), u32(key == threshold));
+  }
+  var before = scanLanes(lane, mine);
+  for (var i = start; i < stop; i++) {
+    let key = keyAt(segment, line, i);
+    if (key > threshold || (key == threshold && before.y < equals)) {
+      blocks[first + before.x + min(before.y, equals)] = columnOf(line, i);
     }
-    let place = before + scanLanes(lane, mine);
-    if (mine.x == 1u || (mine.y == 1u && place.y < equals)) {
-      blocks[first + place.x + min(place.y, equals)] = columnOf(line, i);
-    }
-    before += scanTotal();
-    workgroupBarrier();
+    before += vec2<u32>(u32(key > threshold), u32(key == threshold));
   }`,
   }),
 );
