@@ -20,24 +20,39 @@ export const scanMemory = {
   scanY: { type: 'u32', length: THREADS }, // 1 KiB
 } as const;
 
-/** `scanLanes(lane, mine)`: sums over the lanes before a lane, part by part. Holds barriers. */
+/**
+ * `scanLanes(lane, mine)`: sums over the lanes before a lane, part by part; then `scanTotal()`: over all lanes. Both hold
+ * barriers or read what others wrote, so one must stand between the last use of a scan and the next scan.
+ */
 const scans: Record<Scan, string> = {
+  /** Sixteen lanes add up sixteen numbers each; then every lane adds the runs before its own. */
   portable: wgsl`
+const RUN = 16u;
+
 fn scanLanes(lane: u32, mine: vec2<u32>) -> vec2<u32> {
   scanX[lane] = mine.x;
   scanY[lane] = mine.y;
   workgroupBarrier();
-  for (var step = 1u; step < THREADS; step *= 2u) {
-    let other = lane - min(step, lane);
-    let before = select(vec2<u32>(), vec2<u32>(scanX[other], scanY[other]), lane >= step);
-    workgroupBarrier();
-    scanX[lane] += before.x;
-    scanY[lane] += before.y;
-    workgroupBarrier();
+  if (lane < THREADS / RUN) {
+    var sum = vec2<u32>();
+    for (var i = lane * RUN; i < lane * RUN + RUN; i++) {
+      sum += vec2<u32>(scanX[i], scanY[i]);
+      scanX[i] = sum.x;
+      scanY[i] = sum.y;
+    }
   }
-  return vec2<u32>(scanX[lane], scanY[lane]) - mine;
-}`,
-  /** Three barriers instead of seventeen. The last element holds the total; sums of subgroups stand from the first on. */
+  workgroupBarrier();
+  return runsBefore(lane / RUN) + vec2<u32>(scanX[lane], scanY[lane]) - mine;
+}
+
+fn runsBefore(end: u32) -> vec2<u32> {
+  var sum = vec2<u32>();
+  for (var run = 0u; run < end; run++) { sum += vec2<u32>(scanX[run * RUN + RUN - 1u], scanY[run * RUN + RUN - 1u]); }
+  return sum;
+}
+
+fn scanTotal() -> vec2<u32> { return runsBefore(THREADS / RUN); }`,
+  /** Subgroups add up their lanes by themselves; then every lane adds the subgroups before its own. */
   subgroup: wgsl`
 fn scanLanes(lane: u32, mine: vec2<u32>) -> vec2<u32> {
   let size = subgroupAdd(1u);
@@ -47,19 +62,16 @@ fn scanLanes(lane: u32, mine: vec2<u32>) -> vec2<u32> {
     scanY[lane / size] = within.y;
   }
   workgroupBarrier();
-  var before = within - mine;
-  for (var i = 0u; i < lane / size; i++) { before += vec2<u32>(scanX[i], scanY[i]); }
-  workgroupBarrier();
-  if (lane == THREADS - 1u) {
-    scanX[lane] = before.x + mine.x;
-    scanY[lane] = before.y + mine.y;
-  }
-  workgroupBarrier();
-  return before;
-}`,
+  return subgroupsBefore(lane / size) + within - mine;
+}
+
+fn subgroupsBefore(end: u32) -> vec2<u32> {
+  var sum = vec2<u32>();
+  for (var i = 0u; i < end; i++) { sum += vec2<u32>(scanX[i], scanY[i]); }
+  return sum;
+}
+
+fn scanTotal() -> vec2<u32> { return subgroupsBefore(THREADS / subgroupAdd(1u)); }`,
 };
 
-/** scanLanes(), and `scanTotal()`: the sums over all lanes, until the next scan; a barrier must stand between. */
-export const scanStage = (scan: Scan) => `${scans[scan].trim()}
-
-fn scanTotal() -> vec2<u32> { return vec2<u32>(scanX[THREADS - 1u], scanY[THREADS - 1u]); }`;
+export const scanStage = (scan: Scan) => scans[scan];

@@ -273,8 +273,9 @@ const writeKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan })
   }),
 );
 
-/** Workgroups for the histograms of all segments together: enough to fill a GPU, few enough that their sums are cheap. */
+/** Workgroups for the histograms: enough to fill a GPU, and each with more cells to count than bins to clear and add. */
 const COUNTING_GROUPS = 1024;
+const COUNTED_CELLS = 4 * digit.BINS;
 
 /** The `keep` best of each segment, by radix selection over many workgroups. Nine short launches. */
 export async function selectSegments(
@@ -299,7 +300,11 @@ export async function selectSegments(
       listHeads: heads,
     };
   }
-  const pieces = Math.min(lines, Math.ceil(COUNTING_GROUPS / Math.max(segments, 1)));
+  const pieces = Math.min(
+    lines,
+    Math.ceil(cells / COUNTED_CELLS),
+    Math.ceil(COUNTING_GROUPS / Math.max(segments, 1)),
+  );
   const shape = { ...candidateShape(candidates, rowCount, columns), lines, width, cells, pieces, keep };
   const rows = gpu.empty(rowsShape, 'u32');
   const blocks = gpu.empty([Math.max(segments * keep, 1)], 'u32');
