@@ -14,7 +14,7 @@ export let highest: i32 = 0;
 
 let limit: i32 = 0; // tokens above are masked for every row of the task
 let kind: i32 = 0;
-let row: usize = 0; // this query block's range, list or box
+let row: usize = 0; // this query block's range, list, runs or box
 let entry: i32 = 0;
 let inner: i32 = 0;
 let t0: i32 = 0;
@@ -36,7 +36,8 @@ export function start(list: i32, block: i32, lastToken: i32): void {
   t0 = 0;
   t1 = 0;
   t2 = 0;
-  if (kind === 3) row = place(P.ROWS) + <usize>block * 24;
+  if (kind === 5) startBand(block);
+  else if (kind === 3) row = place(P.ROWS) + <usize>block * 24;
   else row = place(P.ROWS) + ((<usize>(list * word(P.QUERY_BLOCKS) + block)) << 3);
 }
 
@@ -65,7 +66,9 @@ export function next(): i32 {
     for (; count < P.TILE && entry < keyTokens && entry <= limit; entry++) put(entry, entry, 0);
   } else if (kind === 1) nextOfRange(keyTokens);
   else if (kind === 2) nextOfBlocks(keyTokens);
-  else nextOfBox();
+  else if (kind === 3) nextOfBox();
+  else if (kind === 4) nextOfIntervals(keyTokens);
+  else nextOfBand();
   return count;
 }
 
@@ -103,6 +106,63 @@ function nextOfBlocks(keyTokens: i32): void {
       inner = 0;
       entry++;
     }
+  }
+}
+
+/** A run: its first slot and mark, then where it ends among the row's keys. */
+function nextOfIntervals(keyTokens: i32): void {
+  const first = load<i32>(row);
+  const length = load<i32>(row, 4);
+  const order = place(P.KEY_ORDER);
+  const keySlots = word(P.KEY_SLOTS);
+  const honour = word(P.HONOUR_FULL);
+  const runs = place(P.BLOCKS);
+  while (count < P.TILE && entry < length) {
+    const run = runs + ((<usize>(first + entry)) << 3);
+    const marked = load<u32>(run);
+    const isFull = honour && marked >>> 31 ? -1 : 0;
+    const before = entry > 0 ? load<i32>(run - 4) : 0;
+    const end = load<i32>(run, 4) - before;
+    for (; count < P.TILE && inner < end; inner++) {
+      const slot = <i32>(marked & 0x7fffffff) + inner;
+      if (slot >= keySlots) continue;
+      const token = ordered(order, slot);
+      if (<u32>token < <u32>keyTokens && token <= limit) put(token, before + inner, isFull);
+    }
+    if (inner >= end) {
+      inner = 0;
+      entry++;
+    }
+  }
+}
+
+// of a band: tokens of the query block on the diagonal, keys of the sink that it visits, and the span of its window
+let bandFirst: i32 = 0;
+let bandLast: i32 = 0;
+let bandSink: i32 = 0;
+let bandStart: i32 = 0;
+let bandEnd: i32 = 0;
+
+function startBand(block: i32): void {
+  row = place(P.ROWS); // sink, before, after, offset
+  const offset = load<i32>(row, 12);
+  const size = word(P.QUERY_BLOCK);
+  bandFirst = block * size + offset;
+  bandLast = min((block + 1) * size, word(P.QUERY_SLOTS)) - 1 + offset;
+  bandEnd = min(max(bandLast + load<i32>(row, 8) + 1, 0), word(P.KEY_TOKENS));
+  bandStart = min(max(bandFirst - load<i32>(row, 4), 0), bandEnd);
+  bandSink = min(load<i32>(row), bandStart);
+}
+
+function nextOfBand(): void {
+  const honour = word(P.HONOUR_FULL);
+  const sink = load<i32>(row);
+  const allFrom = bandLast - load<i32>(row, 4);
+  const allTo = bandFirst + load<i32>(row, 8);
+  for (; count < P.TILE && entry < bandSink + bandEnd - bandStart; entry++) {
+    const token = entry < bandSink ? entry : bandStart + entry - bandSink;
+    const isFull = honour && (token < sink || token >= allFrom) && token <= allTo ? -1 : 0;
+    if (token <= limit) put(token, entry, isFull);
   }
 }
 

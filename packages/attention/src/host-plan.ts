@@ -83,6 +83,55 @@ export async function resolvePlan(plan: Plan): Promise<HostPlan> {
         },
       };
     }
+    case 'intervals': {
+      const rows = await onHost(keys.rows);
+      const runs = await onHost(keys.runs);
+      const { layout } = keys;
+      const keyCount = (list: number, block: number) => {
+        const row = 2 * (list * blockCount + block);
+        return rows[row + 1] === 0 ? 0 : runs[2 * (rows[row] + rows[row + 1] - 1) + 1];
+      };
+      return {
+        ...base,
+        keyCount,
+        forEachKey: (list, block, visit) => {
+          const row = 2 * (list * blockCount + block);
+          let p = 0;
+          for (let run = rows[row]; run < rows[row] + rows[row + 1]; run++) {
+            const full = (runs[2 * run] & FULL_BLOCK) !== 0;
+            for (let slot = runs[2 * run] & 0x7fffffff; p < runs[2 * run + 1]; slot++, p++) {
+              const token = slot < layout.slots ? orderOf(layout.order, slot) : -1;
+              if (token >= 0) visit(p, token, full);
+            }
+          }
+        },
+      };
+    }
+    case 'band': {
+      const spanOf = (block: number) => {
+        const offset = plan.keyTokens - plan.queryTokens;
+        const first = block * queries.block + offset;
+        const last = Math.min((block + 1) * queries.block, queries.slots) - 1 + offset;
+        const end = Math.min(Math.max(last + keys.after + 1, 0), plan.keyTokens);
+        const start = Math.min(Math.max(first - keys.before, 0), end);
+        return { first, last, sink: Math.min(keys.sink, start), start, end };
+      };
+      return {
+        ...base,
+        keyCount: (_list, block) => {
+          const { sink, start, end } = spanOf(block);
+          return sink + end - start;
+        },
+        forEachKey: (_list, block, visit) => {
+          const { first, last, sink, start, end } = spanOf(block);
+          for (let p = 0; p < sink + end - start; p++) {
+            const token = p < sink ? p : start + p - sink;
+            const inBand = token < keys.sink || token >= last - keys.before;
+            visit(p, token, inBand && token <= first + keys.after);
+          }
+        },
+      };
+    }
     case 'boxes': {
       const { grid, step, boxes, outside } = keys;
       return {

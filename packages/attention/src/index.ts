@@ -9,6 +9,7 @@ export {
   type SafetensorsDType,
   writeSafetensors,
 } from './interop/safetensors.ts';
+export { bitMask } from './mods/bit-mask.ts';
 export {
   BoolExpression,
   constantInt,
@@ -32,11 +33,20 @@ export {
   queryBlocks,
   selectedPlan,
 } from './plan.ts';
+export {
+  bandPlan,
+  gatheredKeysPlan,
+  type Interval,
+  intervalPlan,
+  type PlanSpec,
+  prefixPlan,
+} from './plans.ts';
 export { blockMean, blockMoments, blockScores } from './select/blocks.ts';
 export type { CandidateOptions } from './select/candidates.ts';
 export { assignClusters, updateCentroids } from './select/clusters.ts';
 export { compact, groupBySegment, invertLists, segmentMean } from './select/lists.ts';
 export type { BlockMoments, SelectedBlocks } from './select/request.ts';
+export { gatherRows, mergeSlots } from './select/slots.ts';
 export { headThreshold, topK, topP } from './select/top.ts';
 export { type AttendOptions, attend, checkAttend } from './softmax/attend.ts';
 export { type AttentionCost, type AttentionRow, attentionCost, attentionRows } from './softmax/inspect.ts';

@@ -36,6 +36,19 @@ export type KeyRule =
       rows: Indices; // u32 [lists, queryBlocks, 2]: first entry in `blocks`, number of entries
       blocks: Indices; // u32: block index, or'ed with FULL_BLOCK where no pair is masked
     }
+  /** Several runs of key slots per query block. */
+  | {
+      kind: 'intervals';
+      layout: BlockLayout; // only slots and order are read
+      rows: Indices; // u32 [lists, queryBlocks, 2]: first run, number of runs
+      runs: Indices; // u32 [runs, 2]: first slot, or'ed with FULL_BLOCK as an entry of blocks; key slots up to the run's end
+    }
+  /**
+   * A band along the diagonal, and the first keys; queries in token order. Nothing is listed: with offset = keyTokens −
+   * queryTokens, a query block of tokens first to last visits the keys below `sink`, and those from first + offset −
+   * before to last + offset + after. Keys that the band gives to every query of the block count as full.
+   */
+  | { kind: 'band'; sink: number; before: number; after: number }
   /**
    * A box of a 1-D, 2-D or 3-D grid per query block: keys at origin + step * t, t row-major in the extent.
    * Coordinates outside the grid are skipped, or are zero keys with zero values that still take part (`zero`).
@@ -67,8 +80,13 @@ export interface Plan {
   listHeads: number;
 }
 
-export function queryBlocks(plan: Plan): number {
+export function queryBlocks(plan: Pick<Plan, 'queries'>): number {
   return Math.ceil(plan.queries.slots / plan.queries.block);
+}
+
+/** The numbers of a band as kernels read them: sink, before, after, and the offset of the diagonal (two's complement). */
+export function bandWords(plan: Plan, band: Extract<KeyRule, { kind: 'band' }>): Uint32Array {
+  return Uint32Array.of(band.sink, band.before, band.after, plan.keyTokens - plan.queryTokens);
 }
 
 /** Everything sees everything. */

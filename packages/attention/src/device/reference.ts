@@ -57,7 +57,8 @@ export class ReferenceDevice implements Device {
         ),
       merge: async ({ parts }) => attention(parts[0].output.shape, await mergeReference(parts)),
       ...selectionOnReference(
-        (data, shape) => new HostTensor(this, data, shape, data instanceof Uint32Array ? 'u32' : 'f64'),
+        (data, shape, dtype = data instanceof Uint32Array ? 'u32' : 'f64') =>
+          new HostTensor(this, data, shape, dtype),
       ),
     };
   }

@@ -57,3 +57,14 @@ export function checkInteger(
   if (!Number.isInteger(value) || value < least || value > most)
     throw new ArgumentError(where, name, value, `an integer from ${least} to ${most}${unit && ` ${unit}`}`);
 }
+
+/** @throws ArgumentError unless lists [batch, heads, …] serve the batches and heads of a tensor: their own, or shared */
+export function checkShared(where: string, name: string, lists: Tensor, tensor: Tensor): void {
+  checkSameDevice(where, name, lists, tensor);
+  const [batch, heads] = tensor.shape;
+  const [listBatches, listHeads] = lists.shape;
+  if (listBatches !== 1 && listBatches !== batch)
+    throw new ArgumentError(where, `batches of ${name}`, listBatches, `1 or the batch, ${batch}`);
+  if (listHeads < 1 || heads % listHeads !== 0)
+    throw new ArgumentError(where, `heads of ${name}`, listHeads, `a divisor of the ${heads} heads`);
+}

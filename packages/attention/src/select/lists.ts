@@ -1,6 +1,5 @@
-import { ArgumentError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
-import { checkInteger, checkLists, checkTensor } from './checks.ts';
+import { checkInteger, checkLists, checkShared, checkTensor } from './checks.ts';
 import type { SelectedBlocks } from './request.ts';
 
 const MOST_COLUMNS = 2 ** 30;
@@ -52,19 +51,8 @@ export async function groupBySegment(ids: Tensor, segments: number): Promise<Sel
  * @throws ArgumentError if shapes do not fit
  */
 export async function segmentMean(input: Tensor, members: SelectedBlocks): Promise<Tensor> {
-  checkMembers('segmentMean', input, members);
+  checkTensor('segmentMean', 'input', input, '[batch, heads, tokens, headDim]');
+  checkLists('segmentMean', 'members', members);
+  checkShared('segmentMean', 'members', members.rows, input);
   return input.device.kernels.segmentMean({ input, members, empty: undefined });
-}
-
-export function checkMembers(where: string, input: Tensor, members: SelectedBlocks): void {
-  checkTensor(where, 'input', input, '[batch, heads, tokens, headDim]');
-  checkLists(where, 'members', members);
-  if (members.rows.device !== input.device)
-    throw new ArgumentError(where, 'members', 'on another device', 'the device of input');
-  const [batch, heads] = input.shape;
-  const { listBatches, listHeads } = members;
-  if (listBatches !== 1 && listBatches !== batch)
-    throw new ArgumentError(where, 'members.listBatches', listBatches, `1 or the batch, ${batch}`);
-  if (listHeads < 1 || heads % listHeads !== 0)
-    throw new ArgumentError(where, 'members.listHeads', listHeads, `a divisor of the ${heads} heads`);
 }

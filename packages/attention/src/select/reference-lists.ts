@@ -1,9 +1,12 @@
 import { FULL_BLOCK } from '../plan.ts';
+import type { Shape } from '../tensor.ts';
 import type { HostLists } from './reference-top.ts';
 import type {
   CompactRequest,
+  GatherRowsRequest,
   GroupBySegmentRequest,
   InvertListsRequest,
+  MergeSlotsRequest,
   SegmentMeanRequest,
 } from './request.ts';
 
@@ -74,9 +77,7 @@ export async function segmentMeanReference({ input, members, empty }: SegmentMea
     ? Float64Array.from(await empty.read())
     : new Float64Array(batch * heads * segments * headDim);
   for (let bh = 0; bh < batch * heads; bh++) {
-    const list =
-      (members.listBatches === 1 ? 0 : Math.floor(bh / heads)) * members.listHeads +
-      Math.floor((bh % heads) / (heads / members.listHeads));
+    const list = listOf(members.rows.shape, bh, heads);
     for (let segment = 0; segment < segments; segment++) {
       const [first, count] = rows.subarray(2 * (list * segments + segment));
       if (count === 0) continue;
@@ -88,4 +89,62 @@ export async function segmentMeanReference({ input, members, empty }: SegmentMea
     }
   }
   return { shape: [batch, heads, segments, headDim], data: means };
+}
+
+/** Copies of the rows that ids name; zeros where an id names none. */
+export async function gatherRowsReference({ input, ids }: GatherRowsRequest) {
+  const [data, names] = await Promise.all([input.read(), ids.read()]);
+  const [batch, heads, tokens, headDim] = input.shape;
+  const slots = ids.shape[2];
+  const rows = new Float64Array(batch * heads * slots * headDim);
+  for (let bh = 0; bh < batch * heads; bh++) {
+    const list = listOf(ids.shape, bh, heads);
+    for (let slot = 0; slot < slots; slot++) {
+      const token = names[list * slots + slot];
+      if (token >= tokens) continue;
+      for (let d = 0; d < headDim; d++)
+        rows[(bh * slots + slot) * headDim + d] = data[(bh * tokens + token) * headDim + d];
+    }
+  }
+  return { shape: [batch, heads, slots, headDim], data: rows };
+}
+
+/** L = log Σ exp L_s, O = Σ exp(L_s − L) O_s over the slots s of each token, float64. */
+export async function mergeSlotsReference({ output, logSumExp, slots }: MergeSlotsRequest) {
+  const [parts, sums, rows, blocks] = await Promise.all([
+    output.read(),
+    logSumExp.read(),
+    slots.rows.read(),
+    slots.blocks.read(),
+  ]);
+  const [batch, heads, slotCount, valueDim] = output.shape;
+  const tokens = slots.rows.shape[2];
+  const merged = new Float64Array(batch * heads * tokens * valueDim);
+  const total = new Float64Array(batch * heads * tokens).fill(-Infinity);
+  for (let bh = 0; bh < batch * heads; bh++) {
+    const list = listOf(slots.rows.shape, bh, heads);
+    for (let token = 0; token < tokens; token++) {
+      const [first, count] = rows.subarray(2 * (list * tokens + token));
+      const own = Array.from(blocks.subarray(first, first + count), (slot) => bh * slotCount + slot).filter(
+        (slot) => sums[slot] !== -Infinity,
+      );
+      if (own.length === 0) continue;
+      const base = Math.max(...own.map((slot) => sums[slot]));
+      const at = bh * tokens + token;
+      total[at] = base + Math.log(own.reduce((sum, slot) => sum + Math.exp(sums[slot] - base), 0));
+      for (const slot of own)
+        for (let d = 0; d < valueDim; d++)
+          merged[at * valueDim + d] += Math.exp(sums[slot] - total[at]) * parts[slot * valueDim + d];
+    }
+  }
+  return {
+    output: { shape: [batch, heads, tokens, valueDim], data: merged },
+    logSumExp: { shape: [batch, heads, tokens], data: total },
+  };
+}
+
+/** Which list a (batch, head) uses, of lists [listBatches, listHeads, …]. */
+function listOf([listBatches, listHeads]: Shape, batchHead: number, heads: number): number {
+  const batch = listBatches === 1 ? 0 : Math.floor(batchHead / heads);
+  return batch * listHeads + Math.floor((batchHead % heads) / (heads / listHeads));
 }

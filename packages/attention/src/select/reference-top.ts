@@ -55,7 +55,10 @@ export async function topPReference(request: TopPRequest): Promise<HostLists> {
   const lists = Array.from({ length: batch * heads * rows }, (_, at) => {
     const line = Float32Array.from(data.subarray(at * columns, (at + 1) * columns));
     const order = ranked(line, candidates, at % rows);
-    const maximum = Math.max(-Infinity, ...order.map((i) => line[i]).filter((score) => !Number.isNaN(score)));
+    const maximum = order
+      .map((column) => line[column])
+      .filter((score) => !Number.isNaN(score))
+      .reduce((most, score) => Math.max(most, score), -Infinity);
     const weights = order.map((column) => weightOf(line[column], maximum));
     const target = massOfShare(
       weights.reduce((sum, weight) => sum + weight, 0),

@@ -1,16 +1,20 @@
-import type { NumberArray, Shape, Tensor } from '../tensor.ts';
+import type { DType, NumberArray, Shape, Tensor } from '../tensor.ts';
 import { assignClustersReference, blockMomentsReference, blockScoresReference } from './reference-blocks.ts';
 import {
   compactReference,
+  gatherRowsReference,
   groupBySegmentReference,
   invertListsReference,
+  mergeSlotsReference,
   segmentMeanReference,
 } from './reference-lists.ts';
 import { type HostLists, headThresholdReference, topKReference, topPReference } from './reference-top.ts';
 import type { SelectedBlocks, SelectionKernels } from './request.ts';
 
-/** Selection by plain loops. `make` gives a tensor on the device: float64, or u32 for a Uint32Array. */
-export function selectionOnReference(make: (data: NumberArray, shape: Shape) => Tensor): SelectionKernels {
+/** Selection by plain loops. `make` gives a tensor on the device: by default float64, or u32 for a Uint32Array. */
+export function selectionOnReference(
+  make: (data: NumberArray, shape: Shape, dtype?: DType) => Tensor,
+): SelectionKernels {
   const tensor = ({ data, shape }: { data: NumberArray; shape: Shape }) => make(data, shape);
   const lists = ({ rows, blocks }: HostLists, [listBatches, listHeads, rowCount]: Shape): SelectedBlocks => ({
     rows: make(rows, [listBatches, listHeads, rowCount, 2]),
@@ -41,5 +45,13 @@ export function selectionOnReference(make: (data: NumberArray, shape: Shape) => 
     },
     segmentMean: async (request) => tensor(await segmentMeanReference(request)),
     assignClusters: async (request) => tensor(await assignClustersReference(request)),
+    gatherRows: async (request) => {
+      const { data, shape } = await gatherRowsReference(request);
+      return make(data, shape, request.input.dtype);
+    },
+    mergeSlots: async (request) => {
+      const { output, logSumExp } = await mergeSlotsReference(request);
+      return { output: tensor(output), logSumExp: tensor(logSumExp) };
+    },
   };
 }

@@ -78,6 +78,17 @@ export interface SegmentMeanRequest {
   empty: Tensor | undefined; // f32 [batch, heads, segments, headDim]
 }
 
+export interface GatherRowsRequest {
+  input: Tensor; // [batch, heads, tokens, headDim]
+  ids: Tensor; // u32 [listBatches, listHeads, slots]
+}
+
+export interface MergeSlotsRequest {
+  output: Tensor; // [batch, heads, slots, valueDim]
+  logSumExp: Tensor; // [batch, heads, slots]
+  slots: SelectedBlocks; // of each token
+}
+
 export interface AssignClustersRequest {
   points: Tensor; // [batch, heads, tokens, headDim]
   centroids: Tensor; // [batch, heads, clusters, headDim]
@@ -108,4 +119,6 @@ export interface SelectionKernels {
   groupBySegment(request: GroupBySegmentRequest): Promise<SelectedBlocks>;
   segmentMean(request: SegmentMeanRequest): Promise<Tensor>;
   assignClusters(request: AssignClustersRequest): Promise<Tensor>;
+  gatherRows(request: GatherRowsRequest): Promise<Tensor>;
+  mergeSlots(request: MergeSlotsRequest): Promise<{ output: Tensor; logSumExp: Tensor }>;
 }

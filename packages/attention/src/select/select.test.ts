@@ -7,6 +7,7 @@ import { randomArray } from '../testing/close.ts';
 import { blockMean, blockMoments, blockScores } from './blocks.ts';
 import { assignClusters, updateCentroids } from './clusters.ts';
 import { compact, groupBySegment, invertLists, segmentMean } from './lists.ts';
+import { gatherRows, mergeSlots } from './slots.ts';
 import { headThreshold, topK, topP } from './top.ts';
 import { massOfShare, WEIGHT_ONE, weightOf } from './weights.ts';
 
@@ -89,6 +90,7 @@ describe('weights', () => {
 
 describe('bad input', () => {
   const ids = device.tensor(Uint32Array.of(0, 1, 1), [1, 1, 3]);
+  const twoHeads = device.tensor(Uint32Array.of(0, 1), [1, 2, 1]);
   const lists = async () => topK(scores, { k: 2 });
   const disposed = tensor(1, 1, 2, 2);
   disposed.dispose();
@@ -129,12 +131,23 @@ describe('bad input', () => {
       async () => invertLists({ ...(await lists()), listHeads: 1 }, 6),
       'lists.rows is of shape [1, 2, 6, 2]',
     ],
+    ['ids of other heads', () => gatherRows(tensor(1, 3, 4, 2), twoHeads), 'heads of ids is 2'],
+    [
+      'odd rows of f16',
+      () => gatherRows(device.tensor([1, 2, 3], [1, 1, 1, 3], 'f16'), ids),
+      'input is f16 with headDim 3; allowed: an even headDim',
+    ],
+    [
+      'sums of other slots',
+      async () => mergeSlots({ output: tensor(1, 2, 5, 2), logSumExp: tensor(1, 2, 4) }, await lists()),
+      'logSumExp is of shape [1, 2, 4]; allowed: [1, 2, 5]',
+    ],
     ['segments of 0', () => groupBySegment(ids, 0), 'segments is 0'],
     ['ids of numbers', () => groupBySegment(tensor(1, 1, 3), 2), 'ids is of dtype f32'],
     [
       'members of other heads',
       async () => segmentMean(tensor(1, 3, 6, 2), await lists()),
-      'members.listHeads is 2; allowed: a divisor of the 3 heads',
+      'heads of members is 2; allowed: a divisor of the 3 heads',
     ],
     [
       'centroids of another headDim',

@@ -1,10 +1,13 @@
 import type { WasmRuntime } from '../device/wasm-runtime.ts';
+import type { WasmTensor } from '../device/wasm-tensor.ts';
 import { FULL_BLOCK } from '../plan.ts';
 import { type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import type {
   CompactRequest,
+  GatherRowsRequest,
   GroupBySegmentRequest,
   InvertListsRequest,
+  MergeSlotsRequest,
   SegmentMeanRequest,
   SelectedBlocks,
 } from './request.ts';
@@ -100,9 +103,7 @@ export function segmentMeanOnWasm(runtime: WasmRuntime, request: SegmentMeanRequ
   else means.fill(0);
   const sums = new Float64Array(headDim);
   for (let bh = 0; bh < batch * heads; bh++) {
-    const list =
-      (members.listBatches === 1 ? 0 : Math.floor(bh / heads)) * members.listHeads +
-      Math.floor((bh % heads) / (heads / members.listHeads));
+    const list = listOf(members.rows.shape, bh, heads);
     for (let segment = 0; segment < segments; segment++) {
       const first = rows[2 * (list * segments + segment)];
       const count = rows[2 * (list * segments + segment) + 1];
@@ -117,4 +118,66 @@ export function segmentMeanOnWasm(runtime: WasmRuntime, request: SegmentMeanRequ
     }
   }
   return output;
+}
+
+export function gatherRowsOnWasm(runtime: WasmRuntime, { input, ids }: GatherRowsRequest): Tensor {
+  const [batch, heads, tokens, headDim] = input.shape;
+  const slots = ids.shape[2];
+  const output = tensorOn(runtime, [batch, heads, slots, headDim], input.dtype);
+  // halves are copied as they are
+  const elements = (tensor: WasmTensor) =>
+    tensor.dtype === 'f16'
+      ? tensor.heap.u16(tensor.storage, sizeOf(tensor.shape))
+      : tensor.heap.u32(tensor.storage, sizeOf(tensor.shape));
+  const [data, rows, names] = [elements(input as WasmTensor), elements(output), wordsOf(ids)];
+  for (let bh = 0; bh < batch * heads; bh++) {
+    const list = listOf(ids.shape, bh, heads);
+    for (let slot = 0; slot < slots; slot++) {
+      const to = (bh * slots + slot) * headDim;
+      const token = names[list * slots + slot];
+      const from = (bh * tokens + token) * headDim;
+      if (token < tokens) rows.set(data.subarray(from, from + headDim), to);
+      else rows.fill(0, to, to + headDim);
+    }
+  }
+  return output;
+}
+
+export function mergeSlotsOnWasm(runtime: WasmRuntime, { output, logSumExp, slots }: MergeSlotsRequest) {
+  const [batch, heads, slotCount, valueDim] = output.shape;
+  const tokens = slots.rows.shape[2];
+  const merged = tensorOn(runtime, [batch, heads, tokens, valueDim], 'f32');
+  const total = tensorOn(runtime, [batch, heads, tokens], 'f32');
+  const [parts, sums] = [floatsOf(output), floatsOf(logSumExp)];
+  const [rows, blocks] = [wordsOf(slots.rows), wordsOf(slots.blocks)];
+  const [numbers, totals] = [floatsOf(merged), floatsOf(total)];
+  const row = new Float64Array(valueDim);
+  for (let bh = 0; bh < batch * heads; bh++) {
+    const list = listOf(slots.rows.shape, bh, heads);
+    for (let token = 0; token < tokens; token++) {
+      const first = rows[2 * (list * tokens + token)];
+      const end = first + rows[2 * (list * tokens + token) + 1];
+      let base = -Infinity;
+      for (let i = first; i < end; i++) base = Math.max(base, sums[bh * slotCount + blocks[i]]);
+      let weights = 0;
+      row.fill(0);
+      for (let i = first; i < end; i++) {
+        const slot = bh * slotCount + blocks[i];
+        if (sums[slot] === -Infinity) continue;
+        const weight = Math.exp(sums[slot] - base);
+        weights += weight;
+        for (let d = 0; d < valueDim; d++) row[d] += weight * parts[slot * valueDim + d];
+      }
+      if (weights !== 0) for (let d = 0; d < valueDim; d++) row[d] /= weights;
+      totals[bh * tokens + token] = weights === 0 ? -Infinity : base + Math.log(weights);
+      numbers.set(row, (bh * tokens + token) * valueDim);
+    }
+  }
+  return { output: merged, logSumExp: total };
+}
+
+/** Which list a (batch, head) uses, of lists [listBatches, listHeads, …]. */
+function listOf([listBatches, listHeads]: Shape, batchHead: number, heads: number): number {
+  const batch = listBatches === 1 ? 0 : Math.floor(batchHead / heads);
+  return batch * listHeads + Math.floor((batchHead % heads) / (heads / listHeads));
 }

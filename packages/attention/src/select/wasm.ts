@@ -1,7 +1,14 @@
 import type { WasmRuntime } from '../device/wasm-runtime.ts';
 import type { SelectionKernels } from './request.ts';
 import { assignClustersOnWasm, blockMomentsOnWasm, blockScoresOnWasm } from './wasm-blocks.ts';
-import { compactOnWasm, groupBySegmentOnWasm, invertListsOnWasm, segmentMeanOnWasm } from './wasm-lists.ts';
+import {
+  compactOnWasm,
+  gatherRowsOnWasm,
+  groupBySegmentOnWasm,
+  invertListsOnWasm,
+  mergeSlotsOnWasm,
+  segmentMeanOnWasm,
+} from './wasm-lists.ts';
 import { headThresholdOnWasm, topKOnWasm, topPOnWasm } from './wasm-top.ts';
 
 /** Selection on the WASM device's memory, by typed arrays. Sums are float64, as in the reference. */
@@ -18,5 +25,7 @@ export function selectionOnWasm(runtime: WasmRuntime): SelectionKernels {
     groupBySegment: async (request) => groupBySegmentOnWasm(runtime, request),
     segmentMean: async (request) => segmentMeanOnWasm(runtime, request),
     assignClusters: async (request) => assignClustersOnWasm(runtime, request),
+    gatherRows: async (request) => gatherRowsOnWasm(runtime, request),
+    mergeSlots: async (request) => mergeSlotsOnWasm(runtime, request),
   };
 }

@@ -7,6 +7,7 @@ import { blockMomentsOnGpu, segmentMeanOnGpu } from './webgpu/mean.ts';
 import { topKOnGpu, topPOnGpu } from './webgpu/row-top.ts';
 import { blockScoresOnGpu } from './webgpu/scores.ts';
 import { headThresholdOnGpu } from './webgpu/segments.ts';
+import { gatherRowsOnGpu, mergeSlotsOnGpu } from './webgpu/slots.ts';
 
 /** Selection on WebGPU. Nothing visits the host. */
 export function selectionOnGpu(gpu: Gpu): SelectionKernels {
@@ -22,5 +23,7 @@ export function selectionOnGpu(gpu: Gpu): SelectionKernels {
     groupBySegment: (request) => groupBySegmentOnGpu(gpu, request),
     segmentMean: (request) => segmentMeanOnGpu(gpu, request),
     assignClusters: (request) => assignClustersOnGpu(gpu, request),
+    gatherRows: (request) => gatherRowsOnGpu(gpu, request),
+    mergeSlots: (request) => mergeSlotsOnGpu(gpu, request),
   };
 }

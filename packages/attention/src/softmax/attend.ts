@@ -156,8 +156,9 @@ function checkPlan(
     );
   }
   const layouts = [['queries', plan.queries] as const];
-  if (plan.keys.kind === 'blocks' || plan.keys.kind === 'ranges')
-    layouts.push(['keys', plan.keys.layout] as never);
+  if ('layout' in plan.keys) layouts.push(['keys', plan.keys.layout] as never);
+  if (plan.keys.kind === 'band' && plan.queries.order)
+    throw new ArgumentError(where, 'plan.queries.order', 'given', 'queries in token order under a band');
   for (const [name, layout] of layouts) {
     if (!Number.isInteger(layout.block) || layout.block < 1)
       throw new ArgumentError(where, `plan.${name}.block`, layout.block, 'an integer of at least 1');

@@ -86,8 +86,10 @@ export async function attentionCost(
   const { keys } = plan;
   const planBytes =
     bytes(plan.queries.order) +
-    (keys.kind === 'blocks' ? bytes(keys.layout.order) + bytes(keys.rows) + bytes(keys.blocks) : 0) +
-    (keys.kind === 'ranges' ? bytes(keys.layout.order) + bytes(keys.ranges) : 0) +
+    ('layout' in keys ? bytes(keys.layout.order) : 0) +
+    (keys.kind === 'blocks' ? bytes(keys.rows) + bytes(keys.blocks) : 0) +
+    (keys.kind === 'ranges' ? bytes(keys.ranges) : 0) +
+    (keys.kind === 'intervals' ? bytes(keys.rows) + bytes(keys.runs) : 0) +
     (keys.kind === 'boxes' ? keys.boxes.byteLength : 0);
   return { visitedPairs, densePairs, flops: visitedPairs * each, denseFlops: densePairs * each, planBytes };
 }

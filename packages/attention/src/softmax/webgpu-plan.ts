@@ -1,5 +1,5 @@
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
-import { FULL_BLOCK, type Indices, type Plan, queryBlocks } from '../plan.ts';
+import { bandWords, FULL_BLOCK, type Indices, type Plan, queryBlocks } from '../plan.ts';
 import { sizeOf } from '../tensor.ts';
 import type { KeyKind, ListPlace } from './tiers/keys.ts';
 
@@ -37,7 +37,7 @@ export interface GpuPlan {
 /** Uploads a plan's orders and host lists, once per plan object, or per layout where the lists are on the device. */
 export function uploadPlan(gpu: Gpu, plan: Plan): GpuPlan {
   const { queries, keys } = plan;
-  const layout = keys.kind === 'ranges' || keys.kind === 'blocks' ? keys.layout : undefined;
+  const layout = 'layout' in keys ? keys.layout : undefined;
   const { rows, blocks } = listsOf(plan);
   const parts: ArrayLike<number>[] = [queries.order ?? [], layout?.order ?? []];
   // ranges have one list, blocks two: both on the host, or else both bound as buffers
@@ -60,7 +60,7 @@ export function uploadPlan(gpu: Gpu, plan: Plan): GpuPlan {
   const bound = (indices: Indices) =>
     isHost(indices) ? gpu.uploadOnce(indices, () => indices) : (indices as GpuTensor).storage;
   return {
-    kind: keys.kind,
+    kind: keys.kind === 'blocks' && keys.layout.block === 1 ? 'gathered' : keys.kind,
     lists: packedLists ? 'packed' : 'tensors',
     queryOrder: queries.order !== undefined,
     keyOrder: layout?.order !== undefined,
@@ -107,6 +107,16 @@ export function meanKeyCount(plan: Plan): number {
       return isHost(keys.rows)
         ? (sum(keys.rows) * keys.layout.block) / rowCount
         : (sizeOf((keys.blocks as GpuTensor).shape) * keys.layout.block) / rowCount;
+    case 'intervals': {
+      const { rows, runs } = keys;
+      if (!isHost(rows) || !isHost(runs)) return plan.keyTokens;
+      let total = 0;
+      for (let at = 0; at < rows.length; at += 2)
+        if (rows[at + 1] > 0) total += runs[2 * (rows[at] + rows[at + 1] - 1) + 1];
+      return total / rowCount;
+    }
+    case 'band':
+      return Math.min(plan.keyTokens, keys.sink + keys.before + keys.after + plan.queries.block);
     case 'boxes': {
       let total = 0;
       for (let at = 0; at < keys.boxes.length; at += 6)
@@ -119,7 +129,8 @@ export function meanKeyCount(plan: Plan): number {
 const zeros = [0, 0, 0] as const;
 const none = new Uint32Array();
 
-function listsOf({ keys }: Plan): { rows: Indices; blocks: Indices } {
+function listsOf(plan: Plan): { rows: Indices; blocks: Indices } {
+  const { keys } = plan;
   switch (keys.kind) {
     case 'all':
       return { rows: none, blocks: none };
@@ -127,6 +138,10 @@ function listsOf({ keys }: Plan): { rows: Indices; blocks: Indices } {
       return { rows: keys.ranges, blocks: none };
     case 'blocks':
       return { rows: keys.rows, blocks: keys.blocks };
+    case 'intervals':
+      return { rows: keys.rows, blocks: keys.runs };
+    case 'band':
+      return { rows: bandWords(plan, keys), blocks: none };
     case 'boxes':
       return {
         rows: new Uint32Array(keys.boxes.buffer, keys.boxes.byteOffset, keys.boxes.length),

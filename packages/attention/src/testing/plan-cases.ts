@@ -1,5 +1,53 @@
+import { NO_TOKEN } from '../plan.ts';
+import { bandPlan, gatheredKeysPlan, intervalPlan, prefixPlan } from '../plans.ts';
 import type { AttendCase } from './cases.ts';
 import { boxPlan, orderedPlan, rangePlan, shuffled, stridedBlocks, window } from './plans.ts';
+
+/** Runs of several lengths, some empty, some rows without any, some marked, for each of two heads. */
+function someIntervals(tokens: number, block: number, order?: Uint32Array) {
+  const slots = order?.length ?? tokens;
+  const queries = { slots: tokens, block };
+  const intervals = Array.from({ length: 2 * Math.ceil(tokens / block) }, (_, row) =>
+    row % 4 === 3
+      ? []
+      : [
+          { start: row % 7, count: 5, full: true },
+          { start: 13 + row, count: 0 },
+          { start: 20 + (row % 3), count: 1 },
+          { start: 30, count: 41, full: row % 2 === 0 },
+          { start: slots - 2, count: 2 },
+        ],
+  );
+  return intervalPlan({
+    name: 'intervals',
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries,
+    keys: { slots, block: 1, order },
+    intervals,
+    listHeads: 2,
+    keep: window,
+  });
+}
+
+/** Positions a step apart, another first one for each query block; the last block has none. */
+function somePositions(queryTokens: number, keyTokens: number, block: number) {
+  const rowCount = Math.ceil(queryTokens / block);
+  const rows: number[] = [];
+  const blocks: number[] = [];
+  for (let row = 0; row < rowCount; row++) {
+    const first = blocks.length;
+    if (row < rowCount - 1) for (let key = (row * 5) % 11; key < keyTokens; key += 3) blocks.push(key);
+    rows.push(first, blocks.length - first);
+  }
+  return gatheredKeysPlan({
+    name: 'gathered keys',
+    queryTokens,
+    keyTokens,
+    queries: { slots: queryTokens, block },
+    positions: { rows: Uint32Array.from(rows), blocks: Uint32Array.from(blocks) },
+  });
+}
 
 export const planCases: AttendCase[] = [
   ...[1, 4, 49, 64, 273].map((block) => ({
@@ -96,5 +144,77 @@ export const planCases: AttendCase[] = [
         listHeads: 1,
       },
     }),
+  },
+  {
+    name: 'intervals, marked and masked',
+    heads: 4,
+    queryTokens: 90,
+    headDim: 8,
+    options: () => ({ plan: someIntervals(90, 16) }),
+  },
+  {
+    name: 'intervals of an order with padding, causal',
+    heads: 2,
+    queryTokens: 90,
+    headDim: 8,
+    options: () => {
+      const order = new Uint32Array(100).fill(NO_TOKEN);
+      shuffled(90).forEach((token, i) => {
+        order[i + Math.floor(i / 10)] = token;
+      });
+      return { causal: true, plan: someIntervals(90, 16, order) };
+    },
+  },
+  {
+    name: 'a causal band with a sink',
+    heads: 2,
+    queryTokens: 129,
+    headDim: 16,
+    options: () => ({
+      plan: bandPlan({ queryTokens: 129, keyTokens: 129, before: 40, sink: 3, block: 16 }),
+      score: ({ score, keySlot }) => score.add(keySlot.toFloat().mul(0.01)),
+    }),
+  },
+  {
+    name: 'a band to both sides, more keys than queries',
+    queryTokens: 50,
+    keyTokens: 110,
+    headDim: 8,
+    options: () => ({
+      plan: bandPlan({ queryTokens: 50, keyTokens: 110, before: 20, after: 11, sink: 70 }),
+    }),
+  },
+  {
+    name: 'a band over fewer keys than queries, under a causal mask',
+    queryTokens: 70,
+    keyTokens: 40,
+    headDim: 8,
+    options: () => ({
+      causal: true,
+      plan: bandPlan({ queryTokens: 70, keyTokens: 40, before: 9, after: 2, sink: 1, block: 8 }),
+    }),
+  },
+  {
+    name: 'prefixes of one sorted list',
+    queryTokens: 60,
+    headDim: 8,
+    options: () => ({
+      plan: prefixPlan({
+        name: 'prefixes',
+        queryTokens: 60,
+        keyTokens: 60,
+        queries: { slots: 60, block: 8 },
+        order: shuffled(60).slice(0, 50),
+        counts: [50, 0, 1, 17, 33, 40, 9, 25],
+      }),
+    }),
+  },
+  {
+    name: 'gathered keys',
+    heads: 2,
+    queryTokens: 70,
+    keyTokens: 130,
+    headDim: 16,
+    options: () => ({ plan: somePositions(70, 130, 16) }),
   },
 ];

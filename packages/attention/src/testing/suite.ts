@@ -6,6 +6,7 @@ import { mergeCases } from './merge-cases.ts';
 import { planCases } from './plan-cases.ts';
 import { selectionCases } from './selection-cases.ts';
 import { shapeCases } from './shape-cases.ts';
+import { slotCases } from './slot-cases.ts';
 import { tensorCases } from './tensor-cases.ts';
 import { topCases } from './top-cases.ts';
 
@@ -22,5 +23,6 @@ export const deviceCases: readonly DeviceCase[] = [
   ...selectionCases,
   ...topCases,
   ...listCases,
+  ...slotCases,
   ...tensorCases,
 ];

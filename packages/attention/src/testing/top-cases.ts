@@ -34,9 +34,9 @@ function cases(name: string, shape: readonly number[], choose: Choose): DeviceCa
   };
 }
 
-const tied = (name: string, choose: Choose): DeviceCase => ({
-  name: `${name} with ties, NaN and infinities`,
-  run: (device) => compare(device, async (on) => listsOf(await choose(withTies(on, 7, 50))), exactly),
+const tied = (name: string, choose: Choose, columns = 50): DeviceCase => ({
+  name: `${name} of ${columns} with ties, NaN and infinities`,
+  run: (device) => compare(device, async (on) => listsOf(await choose(withTies(on, 7, columns))), exactly),
 });
 
 const long = (name: string, choose: Choose): DeviceCase => ({
@@ -45,6 +45,9 @@ const long = (name: string, choose: Choose): DeviceCase => ({
 });
 
 const square = [1, 2, 40, 40];
+/** Rows that are the last of a sequence, too long to compare all pairs. */
+const wide = [1, 2, 5, 300];
+const last = { firstRow: 295 };
 const forced = { causal: true, sink: 1, local: 2 };
 
 /** Selections: every device must choose the same sets. */
@@ -54,11 +57,15 @@ export const topCases: DeviceCase[] = [
   cases('top 61', [1, 1, 2, 4096], (scores) => topK(scores, { k: 61 })),
   cases('top 6, causal', square, (scores) => topK(scores, { k: 6, causal: true })),
   cases('top 6, causal, forced', square, (scores) => topK(scores, { k: 6, ...forced })),
+  cases('top 9, causal, forced', wide, (scores) => topK(scores, { k: 9, ...forced, ...last })),
+  cases('mass 0.2, causal, forced', wide, (scores) => topP(scores, { p: 0.2, ...forced, ...last })),
+  cases('mass 0.5, 4 to 31', wide, (scores) => topP(scores, { p: 0.5, atLeast: 4, atMost: 31, sink: 2 })),
   cases('top 1, own column', square, (scores) => topK(scores, { k: 1, local: 1 })),
   cases('top 4 of token rows', [1, 1, 30, 9], (scores) =>
     topK(scores, { k: 4, ...forced, rowsPerColumn: 4, firstRow: 5 }),
   ),
   tied('top 11', (scores) => topK(scores, { k: 11 })),
+  tied('top 111', (scores) => topK(scores, { k: 111 }), 320),
   long('top 2048', (scores) => topK(scores, { k: 2048, sink: 3, local: 5, firstRow: 19_998 })),
   cases('mass 0.9', [1, 2, 7, 33], (scores) => topP(scores, { p: 0.9 })),
   cases('mass 1', [1, 1, 2, 65], (scores) => topP(scores, { p: 1 })),
@@ -66,6 +73,7 @@ export const topCases: DeviceCase[] = [
   cases('mass 0.5, 4 to 9', square, (scores) => topP(scores, { p: 0.5, atLeast: 4, atMost: 9, ...forced })),
   cases('mass 0.01, at least 0', [1, 1, 4, 17], (scores) => topP(scores, { p: 0.01, atLeast: 0 })),
   tied('mass 0.6', (scores) => topP(scores, { p: 0.6 })),
+  tied('mass 0.6', (scores) => topP(scores, { p: 0.6 }), 320),
   tied('mass 0.6, at least 0', (scores) => topP(scores, { p: 0.6, atLeast: 0, sink: 1 })),
   long('mass 0.7', (scores) => topP(scores, { p: 0.7 })),
   cases('117 a head', [2, 3, 21, 33], (scores) => headThreshold(scores, { keep: 117 })),

@@ -3,7 +3,8 @@ import { sizeOf } from '../../tensor.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
 import type { GroupBySegmentRequest, InvertListsRequest, SelectedBlocks } from '../request.ts';
-import { madeOnce, scanMemory, scanStage, THREADS } from './stages.ts';
+import { type Scan, scanEnables, scanMemory, scanOf, scanStage } from './scan.ts';
+import { madeOnce, THREADS } from './stages.ts';
 
 /** What is inverted: the lists of a plan, or one id a row. `entryAt` gives FULL_BLOCK's bit beside the column. */
 type Entries = 'lists' | 'ids';
@@ -81,16 +82,17 @@ fn entriesBefore(list: u32, lane: u32) -> u32 {
   var mine = 0u;
   for (var row = lane; row < list * shape.rowCount; row += THREADS) { mine += rows[2u * row + 1u]; }
   let before = scanLanes(lane, vec2<u32>(mine, 0u));
-  return scanX[THREADS - 1u];
+  return scanTotal().x;
 }`,
   ids: wgsl`
 fn entriesBefore(list: u32, lane: u32) -> u32 { return list * shape.rowCount; }`,
 };
 
 /** Counts the bits of each column, and places the columns of a list one after another. One workgroup a list. */
-const placeKernel = madeOnce((kind: Entries) =>
+const placeKernel = madeOnce(({ kind, scan }: { kind: Entries; scan: Scan }) =>
   assemble({
     name: 'invert-place',
+    enables: scanEnables[scan],
     bindings: {
       ...(kind === 'lists' && { rows: read('u32') }),
       bits: read('u32'),
@@ -99,7 +101,7 @@ const placeKernel = madeOnce((kind: Entries) =>
     },
     constants: { THREADS },
     memory: scanMemory,
-    stages: [scanStage, bases[kind], bitsStage],
+    stages: [scanStage(scan), bases[kind], bitsStage],
     threads: THREADS,
     memoryLimit: 16_384,
     main: wgsl`
@@ -117,7 +119,7 @@ const placeKernel = madeOnce((kind: Entries) =>
       columnRows[2u * (list * shape.columns + column)] = place;
       columnRows[2u * (list * shape.columns + column) + 1u] = count;
     }
-    first += scanX[THREADS - 1u];
+    first += scanTotal().x;
     workgroupBarrier();
   }`,
   }),
@@ -175,7 +177,8 @@ async function invert(
       marked as never,
       Math.ceil((lists * rowCount * lanes[kind]) / THREADS),
     );
-    await gpu.launch(placeKernel(kind), { ...read, bits, columnRows, shape } as never, lists);
+    const placed = placeKernel({ kind, scan: scanOf(gpu) });
+    await gpu.launch(placed, { ...read, bits, columnRows, shape } as never, lists);
     const filled = { bits, columnRows, inverted: blocks.storage, shape };
     await gpu.launch(fillKernel, filled, Math.ceil((lists * columns) / THREADS));
   } finally {

@@ -3,7 +3,7 @@ import { sizeOf } from '../../tensor.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
 import type { BlockMeanRequest, SegmentMeanRequest } from '../request.ts';
-import { madeOnce, numberElement, numberOf, type Storage } from './stages.ts';
+import { listStage, madeOnce, numberElement, numberOf, type Storage } from './stages.ts';
 
 const CHANNELS = 32;
 const SLICES = 8;
@@ -24,10 +24,7 @@ fn slotsOf(row: u32) -> vec2<u32> {
 fn tokenOf(slot: u32) -> u32 { return order[slot]; }`,
   lists: wgsl`
 fn slotsOf(row: u32) -> vec2<u32> {
-  let head = row / shape.blocks;
-  let batch = select(head / shape.heads, 0u, shape.listBatches == 1u);
-  let list = batch * shape.listHeads + head % shape.heads / (shape.heads / shape.listHeads);
-  let at = 2u * (list * shape.blocks + row % shape.blocks);
+  let at = 2u * (listOf(row / shape.blocks) * shape.blocks + row % shape.blocks);
   return vec2<u32>(rows[at], rows[at] + rows[at + 1u]);
 }
 fn tokenOf(slot: u32) -> u32 { return order[slot]; }`,
@@ -99,6 +96,7 @@ const meanKernel = madeOnce(
       },
       stages: [
         numberOf[options.storage]('numbers'),
+        ...(options.members === 'lists' ? [listStage] : []),
         members[options.members],
         empties[options.empty],
         sumStage,

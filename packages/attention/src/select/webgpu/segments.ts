@@ -2,18 +2,10 @@ import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
 import type { HeadThresholdRequest, SelectedBlocks } from '../request.ts';
+import { massStage } from './mass.ts';
 import { digitStage, digits, narrowStage } from './narrow.ts';
-import {
-  candidateFields,
-  candidateShape,
-  candidateStage,
-  madeOnce,
-  massStage,
-  rankStage,
-  scanMemory,
-  scanStage,
-  THREADS,
-} from './stages.ts';
+import { type Scan, scanEnables, scanMemory, scanOf, scanStage } from './scan.ts';
+import { candidateFields, candidateShape, candidateStage, madeOnce, rankStage, THREADS } from './stages.ts';
 
 /**
  * A segment is what one threshold holds for: all rows of a head, or one long row. Its lines, rows of the head or pieces
@@ -112,9 +104,10 @@ const countKernel = madeOnce(({ kind, round }: { kind: SegmentKind; round: numbe
 );
 
 /** Takes a digit from the sums, and clears them for the next round. */
-const narrowKernel = madeOnce((round: number) =>
+const narrowKernel = madeOnce(({ round, scan }: { round: number; scan: Scan }) =>
   assemble({
     name: 'segments-narrow',
+    enables: scanEnables[scan],
     bindings: { histograms: write('u32'), states: write('u32'), shape: fields },
     constants: { THREADS, ...digit, ROUND: round },
     memory: {
@@ -125,7 +118,7 @@ const narrowKernel = madeOnce((round: number) =>
     stages: [
       rankStage,
       'fn binAt(bin: u32) -> vec2<u32> { return vec2<u32>(bins[bin], 0u); }',
-      scanStage,
+      scanStage(scan),
       massStage,
       digitStage,
       narrowStage,
@@ -201,9 +194,10 @@ fn storeSegment(segment: u32) {
 };
 
 /** Of each line: its first entry, and how many equals it may take. Lines come in order, so lower ones take first. */
-const startsKernel = madeOnce((kind: SegmentKind) =>
+const startsKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan }) =>
   assemble({
     name: 'segments-starts',
+    enables: scanEnables[scan],
     bindings: {
       states: read('u32'),
       lineCounts: write('u32'), // [segments, lines, 2]: above and equal; then first entry and equals to take
@@ -212,7 +206,7 @@ const startsKernel = madeOnce((kind: SegmentKind) =>
     },
     constants: { THREADS },
     memory: scanMemory,
-    stages: [candidateStage, places[kind], rowStores[kind], scanStage],
+    stages: [candidateStage, places[kind], rowStores[kind], scanStage(scan)],
     threads: THREADS,
     memoryLimit: 16_384,
     main: wgsl`
@@ -236,9 +230,10 @@ const startsKernel = madeOnce((kind: SegmentKind) =>
   }),
 );
 
-const writeKernel = madeOnce((kind: SegmentKind) =>
+const writeKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan }) =>
   assemble({
     name: 'segments-write',
+    enables: scanEnables[scan],
     bindings: {
       scores: read('u32'),
       states: read('u32'),
@@ -248,7 +243,7 @@ const writeKernel = madeOnce((kind: SegmentKind) =>
     },
     constants: { THREADS },
     memory: scanMemory,
-    stages: [...shared(kind), scanStage],
+    stages: [...shared(kind), scanStage(scan)],
     threads: THREADS,
     memoryLimit: 16_384,
     main: wgsl`
@@ -258,26 +253,29 @@ const writeKernel = madeOnce((kind: SegmentKind) =>
   let first = lineCounts[2u * workgroup];
   let equals = lineCounts[2u * workgroup + 1u];
   let end = lineEnd(segment, line);
-  var before = vec2<u32>();
-  for (var start = 0u; start < end; start += THREADS) {
-    let i = start + lane;
-    var mine = vec2<u32>();
-    if (i < end) {
-      let key = keyAt(segment, line, i);
-      mine = vec2<u32>(u32(key > threshold), u32(key == threshold));
+  // each lane owns a run of columns, so that places ascend with columns
+  let run = (end + THREADS - 1u) / THREADS;
+  let start = min(lane * run, end);
+  let stop = min(start + run, end);
+  var mine = vec2<u32>();
+  for (var i = start; i < stop; i++) {
+    let key = keyAt(segment, line, i);
+    mine += vec2<u32>(u32(key > threshold), u32(key == threshold));
+  }
+  var before = scanLanes(lane, mine);
+  for (var i = start; i < stop; i++) {
+    let key = keyAt(segment, line, i);
+    if (key > threshold || (key == threshold && before.y < equals)) {
+      blocks[first + before.x + min(before.y, equals)] = columnOf(line, i);
     }
-    let place = before + scanLanes(lane, mine);
-    if (mine.x == 1u || (mine.y == 1u && place.y < equals)) {
-      blocks[first + place.x + min(place.y, equals)] = columnOf(line, i);
-    }
-    before += vec2<u32>(scanX[THREADS - 1u], scanY[THREADS - 1u]);
-    workgroupBarrier();
+    before += vec2<u32>(u32(key > threshold), u32(key == threshold));
   }`,
   }),
 );
 
-/** Workgroups for the histograms of all segments together: enough to fill a GPU, few enough that their sums are cheap. */
+/** Workgroups for the histograms: enough to fill a GPU, and each with more cells to count than bins to clear and add. */
 const COUNTING_GROUPS = 1024;
+const COUNTED_CELLS = 4 * digit.BINS;
 
 /** The `keep` best of each segment, by radix selection over many workgroups. Nine short launches. */
 export async function selectSegments(
@@ -302,7 +300,11 @@ export async function selectSegments(
       listHeads: heads,
     };
   }
-  const pieces = Math.min(lines, Math.ceil(COUNTING_GROUPS / Math.max(segments, 1)));
+  const pieces = Math.min(
+    lines,
+    Math.ceil(cells / COUNTED_CELLS),
+    Math.ceil(COUNTING_GROUPS / Math.max(segments, 1)),
+  );
   const shape = { ...candidateShape(candidates, rowCount, columns), lines, width, cells, pieces, keep };
   const rows = gpu.empty(rowsShape, 'u32');
   const blocks = gpu.empty([Math.max(segments * keep, 1)], 'u32');
@@ -310,18 +312,23 @@ export async function selectSegments(
   const states = gpu.allocate(segments * 8);
   const lineCounts = gpu.allocate(segments * lines * 8);
   const numbers = (scores as GpuTensor).storage;
+  const scan = scanOf(gpu);
   try {
     await gpu.launch(startKernel(kind), { histograms, states, shape }, segments);
     for (let round = 0; round < digit.PASSES; round++) {
       const counted = { scores: numbers, states, histograms, shape };
       await gpu.launch(countKernel({ kind, round }), counted, segments * pieces);
-      await gpu.launch(narrowKernel(round), { histograms, states, shape }, segments);
+      await gpu.launch(narrowKernel({ round, scan }), { histograms, states, shape }, segments);
     }
     const groups = segments * lines;
     await gpu.launch(linesKernel(kind), { scores: numbers, states, lineCounts, shape }, groups);
-    await gpu.launch(startsKernel(kind), { states, lineCounts, rows: rows.storage, shape }, segments);
+    await gpu.launch(
+      startsKernel({ kind, scan }),
+      { states, lineCounts, rows: rows.storage, shape },
+      segments,
+    );
     const written = { scores: numbers, states, lineCounts, blocks: blocks.storage, shape };
-    await gpu.launch(writeKernel(kind), written, groups);
+    await gpu.launch(writeKernel({ kind, scan }), written, groups);
   } finally {
     for (const buffer of [histograms, states, lineCounts]) gpu.release(buffer);
   }

@@ -29,6 +29,13 @@ export const numberOf = {
     `fn ${name}Number(at: u32) -> f32 { return unpack2x16float(${name}[at / 2u])[at % 2u]; }`,
 };
 
+/** Which list a head among batch x heads uses: its own, or one that it shares. */
+export const listStage = wgsl`
+fn listOf(head: u32) -> u32 {
+  let batch = select(head / shape.heads, 0u, shape.listBatches == 1u);
+  return batch * shape.listHeads + head % shape.heads / (shape.heads / shape.listHeads);
+}`;
+
 /** Larger scores have larger ranks: the bits of an f32 in the order of its values. */
 export const rankStage = wgsl`
 const FORCED = 0xffffffffu;
@@ -65,35 +72,3 @@ fn isForced(row: u32, column: u32) -> bool {
   let own = ownColumn(row);
   return column < shape.sink || (column <= own && column + shape.local > own);
 }`;
-
-/** Sums over the lanes before a lane, part by part. Holds barriers; `scanX`, `scanY` hold the sums up to each lane after it. */
-export const scanMemory = {
-  scanX: { type: 'u32', length: THREADS }, // 1 KiB
-  scanY: { type: 'u32', length: THREADS }, // 1 KiB
-} as const;
-
-export const scanStage = wgsl`
-fn scanLanes(lane: u32, mine: vec2<u32>) -> vec2<u32> {
-  scanX[lane] = mine.x;
-  scanY[lane] = mine.y;
-  workgroupBarrier();
-  for (var step = 1u; step < THREADS; step *= 2u) {
-    let other = lane - min(step, lane);
-    let before = select(vec2<u32>(), vec2<u32>(scanX[other], scanY[other]), lane >= step);
-    workgroupBarrier();
-    scanX[lane] += before.x;
-    scanY[lane] += before.y;
-    workgroupBarrier();
-  }
-  return vec2<u32>(scanX[lane], scanY[lane]) - mine;
-}`;
-
-/** Sums of integer weights: x · 2^12 + y, with y below 2^12. */
-export const massStage = wgsl`
-fn normal(a: vec2<u32>) -> vec2<u32> { return vec2<u32>(a.x + (a.y >> 12u), a.y & 4095u); }
-fn plus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> { return normal(a + b); }
-fn minus(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
-  let borrow = u32(a.y < b.y);
-  return vec2<u32>(a.x - b.x - borrow, a.y + 4096u * borrow - b.y);
-}
-fn reaches(a: vec2<u32>, b: vec2<u32>) -> bool { return a.x > b.x || (a.x == b.x && a.y >= b.y); }`;

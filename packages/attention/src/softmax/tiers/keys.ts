@@ -3,7 +3,8 @@ import { wgsl } from '../../wgsl/assemble.ts';
 /** Where the plan's lists are: packed with the orders in `plan`, or in tensors of their own that a selection wrote. */
 export type ListPlace = 'packed' | 'tensors';
 
-export type KeyKind = 'all' | 'ranges' | 'blocks' | 'boxes';
+/** `gathered`: blocks of one key. */
+export type KeyKind = 'all' | 'ranges' | 'blocks' | 'gathered' | 'intervals' | 'band' | 'boxes';
 
 /**
  * Which token stands in a key slot. Tokens carry FULL where the plan says that no pair of the block is masked;
@@ -48,6 +49,36 @@ fn keyCount(tile: Located) -> u32 {
 fn keyCount(tile: Located) -> u32 { return rowAt(2u * tile.row + 1u); }`,
   blocks: wgsl`
 fn keyCount(tile: Located) -> u32 { return rowAt(2u * tile.row + 1u) * shape.keyBlock; }`,
+  gathered: wgsl`
+fn keyCount(tile: Located) -> u32 { return rowAt(2u * tile.row + 1u); }`,
+  /** Runs hold the keys up to their end. */
+  intervals: wgsl`
+fn keyCount(tile: Located) -> u32 {
+  let runs = rowAt(2u * tile.row + 1u);
+  if (runs == 0u) { return 0u; }
+  return blockAt(2u * (rowAt(2u * tile.row) + runs - 1u) + 1u);
+}`,
+  band: wgsl`
+// The numbers of the plan stand where others have lists: sink, keys before and after, offset of the diagonal.
+struct Band { first: i32, last: i32, sink: u32, start: u32, end: u32 }
+
+fn bandOf(tile: Located) -> Band {
+  var band: Band;
+  let offset = i32(rowAt(3u));
+  let keys = i32(shape.keyTokens);
+  band.first = i32(tile.block * shape.queryBlock) + offset;
+  band.last = i32(tile.endSlot) - 1 + offset;
+  let end = clamp(band.last + i32(rowAt(2u)) + 1, 0, keys);
+  band.end = u32(end);
+  band.start = u32(clamp(band.first - i32(rowAt(1u)), 0, end));
+  band.sink = min(rowAt(0u), band.start);
+  return band;
+}
+
+fn keyCount(tile: Located) -> u32 {
+  let band = bandOf(tile);
+  return band.sink + band.end - band.start;
+}`,
   boxes: wgsl`
 fn keyCount(tile: Located) -> u32 {
   let at = 6u * tile.block;
@@ -71,6 +102,39 @@ fn keyToken(tile: Located, slot: u32) -> i32 {
   if (place >= shape.keySlots) { return ABSENT; }
   let token = keyInOrder(place);
   return select(token, token | FULL, token >= 0 && (entry >> 31u) == 1u);
+}`,
+  gathered: wgsl`
+fn keyToken(tile: Located, slot: u32) -> i32 {
+  let entry = blockAt(rowAt(2u * tile.row) + slot);
+  let place = entry & 0x7fffffffu;
+  if (place >= shape.keySlots) { return ABSENT; }
+  let token = keyInOrder(place);
+  return select(token, token | FULL, token >= 0 && (entry >> 31u) == 1u);
+}`,
+  /** The run whose end is the first beyond the slot. */
+  intervals: wgsl`
+fn keyToken(tile: Located, slot: u32) -> i32 {
+  var low = rowAt(2u * tile.row);
+  let first = low;
+  var high = low + rowAt(2u * tile.row + 1u) - 1u;
+  while (low < high) {
+    let middle = (low + high) / 2u;
+    if (blockAt(2u * middle + 1u) > slot) { high = middle; } else { low = middle + 1u; }
+  }
+  var before = 0u;
+  if (low > first) { before = blockAt(2u * low - 1u); }
+  let start = blockAt(2u * low);
+  let place = (start & 0x7fffffffu) + slot - before;
+  if (place >= shape.keySlots) { return ABSENT; }
+  let token = keyInOrder(place);
+  return select(token, token | FULL, token >= 0 && (start >> 31u) == 1u);
+}`,
+  band: wgsl`
+fn keyToken(tile: Located, slot: u32) -> i32 {
+  let band = bandOf(tile);
+  let token = i32(select(band.start + slot - band.sink, slot, slot < band.sink));
+  let isInBand = token < i32(rowAt(0u)) || token >= band.last - i32(rowAt(1u));
+  return select(token, token | FULL, isInBand && token <= band.first + i32(rowAt(2u)));
 }`,
   boxes: wgsl`
 fn keyToken(tile: Located, slot: u32) -> i32 {
@@ -99,6 +163,8 @@ export function keyStages(options: {
   switch (kind) {
     case 'all':
       return own;
+    case 'band':
+      return [lists.packed, ...own];
     case 'boxes':
       return [lists.packed, `const OUTSIDE = ${outside === 'zero' ? 'ZERO' : 'ABSENT'};`, ...own];
     default:

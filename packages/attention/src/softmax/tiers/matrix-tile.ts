@@ -82,7 +82,8 @@ export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: Key
     queryTile * keyStride, // queries pass through the same memory before the first keys
   );
   const complete = isComplete(options, keySlots);
-  const contiguous = complete && (options.keys !== 'blocks' || keySlots.block % keyTile === 0);
+  const contiguous =
+    complete && options.keys !== 'gathered' && (options.keys !== 'blocks' || keySlots.block % keyTile === 0);
   const hiding =
     options.keep === undefined && options.change === undefined
       ? 'nothing'
@@ -140,6 +141,8 @@ function isComplete(options: MatrixCall, { slots, block }: KeySlots): boolean {
       return true;
     case 'blocks':
       return slots % block === 0;
+    case 'gathered':
+      return true;
     default:
       return false;
   }

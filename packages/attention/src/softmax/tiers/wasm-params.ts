@@ -1,11 +1,11 @@
-import { type Indices, queryBlocks } from '../../plan.ts';
+import { bandWords, type Indices, queryBlocks } from '../../plan.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { AttendRequest } from '../request.ts';
 
 const WORDS = 48;
 /** Query rows a task, as in assembly/params.ts. */
 const ROWS_A_TASK = 64;
-const keyKinds = { all: 0, ranges: 1, blocks: 2, boxes: 3 } as const;
+const keyKinds = { all: 0, ranges: 1, blocks: 2, boxes: 3, intervals: 4, band: 5 } as const;
 
 /** The words that assembly/params.ts names, in its order. */
 export function writeParams(call: {
@@ -36,12 +36,14 @@ export function writeParams(call: {
   words.set([Number(call.expression), call.tables, Number(request.honourFullBlocks)], 18);
   words.set([queries.slots, queries.block, queries.order ? indices(queries.order) : 0, blocks, chunks], 21);
   words.set([plan.listBatches, plan.listHeads, keyKinds[keys.kind]], 26);
-  if (keys.kind === 'ranges' || keys.kind === 'blocks') {
+  if ('layout' in keys) {
     const { slots, block, order } = keys.layout;
     words.set([slots, block, order ? indices(order) : 0], 29);
   }
   if (keys.kind === 'ranges') words[32] = indices(keys.ranges);
   if (keys.kind === 'blocks') words.set([indices(keys.rows), indices(keys.blocks)], 32);
+  if (keys.kind === 'intervals') words.set([indices(keys.rows), indices(keys.runs)], 32);
+  if (keys.kind === 'band') words[32] = indices(bandWords(plan, keys));
   if (keys.kind === 'boxes') {
     words[32] = call.signed(keys.boxes);
     words.set([...keys.grid, ...keys.step, Number(keys.outside === 'zero')], 34);
