@@ -82,8 +82,7 @@ export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: Key
     queryTile * keyStride, // queries pass through the same memory before the first keys
   );
   const complete = isComplete(options, keySlots);
-  const contiguous =
-    complete && options.keys !== 'gathered' && (options.keys !== 'blocks' || keySlots.block % keyTile === 0);
+  const contiguous = complete && isContiguous(options.keys, keySlots, keyTile);
   const hiding =
     options.keep === undefined && options.change === undefined
       ? 'nothing'
@@ -138,14 +137,19 @@ function isComplete(options: MatrixCall, { slots, block }: KeySlots): boolean {
   switch (options.keys) {
     case 'all':
     case 'ranges':
+    case 'gathered':
+    case 'band':
       return true;
     case 'blocks':
       return slots % block === 0;
-    case 'gathered':
-      return true;
     default:
       return false;
   }
+}
+
+/** Whether the keys of a tile follow each other, where all are there. */
+function isContiguous(keys: MatrixCall['keys'], { block }: KeySlots, keyTile: number): boolean {
+  return keys === 'all' || keys === 'ranges' || (keys === 'blocks' && block % keyTile === 0);
 }
 
 /** In the order of preference among those that fit; two fragments a subgroup need fewer loads, one fewer registers. */

@@ -62,5 +62,7 @@ test('keys are neighbours where no order or short block parts them', () => {
   expect(contiguous({ keys: 'blocks' }, 128, 64)).toBe(true);
   expect(contiguous({ keys: 'blocks' }, 100, 64)).toBe(false);
   expect(contiguous({ keys: 'blocks' }, 128, 16)).toBe(false);
+  expect(contiguous({ keys: 'gathered' }, 128, 1)).toBe(false);
+  expect(contiguous({ keys: 'band' }, 128, 1)).toBe(false);
   expect(contiguous({ keyOrder: true }, 128, 1)).toBe(false);
 });
