@@ -110,7 +110,8 @@ export interface ListedBlock {
 
 /**
  * A plan from one key-block list per query block, built on the host.
- * @param lists lists[queryBlock] = key blocks in the order they are visited; no block twice
+ * @param lists lists[queryBlock] = key blocks in the order they are visited, full ones before the others, so that a kernel
+ *   leaves the mask out until the first block that needs it; no block twice
  * @throws ArgumentError if a list names a block out of range or twice, or the number of lists is wrong
  */
 export function blockListPlan(spec: {
@@ -141,7 +142,10 @@ export function blockListPlan(spec: {
   spec.lists.forEach((list, row) => {
     rows[2 * row] = cursor;
     rows[2 * row + 1] = list.length;
-    for (const { block, full } of list) {
+    for (const { block, full } of [
+      ...list.filter((entry) => entry.full),
+      ...list.filter((entry) => !entry.full),
+    ]) {
       if (!Number.isInteger(block) || block < 0 || block >= keyBlocks) {
         throw new ArgumentError('blockListPlan', `lists[${row}]`, `block ${block}`, `0 to ${keyBlocks - 1}`);
       }

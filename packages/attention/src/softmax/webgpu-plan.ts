@@ -1,5 +1,5 @@
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
-import { bandWords, FULL_BLOCK, type Indices, type Plan, queryBlocks } from '../plan.ts';
+import { bandWords, type Indices, type Plan, queryBlocks } from '../plan.ts';
 import { sizeOf } from '../tensor.ts';
 import type { KeyKind, ListPlace } from './tiers/keys.ts';
 
@@ -42,8 +42,6 @@ export function uploadPlan(gpu: Gpu, plan: Plan): GpuPlan {
   const parts: ArrayLike<number>[] = [queries.order ?? [], layout?.order ?? []];
   // ranges have one list, blocks two: both on the host, or else both bound as buffers
   const packedLists = isHost(rows) && isHost(blocks);
-  const inOrder = (entries: ArrayLike<number>) =>
-    keys.kind === 'blocks' && isHost(rows) ? fullFirst(rows, entries) : entries;
   parts.push(packedLists ? rows : [], packedLists ? blocks : []);
   const starts = [0];
   for (const part of parts) starts.push(starts[starts.length - 1] + part.length);
@@ -52,7 +50,7 @@ export function uploadPlan(gpu: Gpu, plan: Plan): GpuPlan {
   const packed = gpu.uploadOnce(owner, () => {
     const words = new Uint32Array(Math.max(starts[4], 1));
     parts.forEach((part, i) => {
-      words.set(i === 3 ? inOrder(part) : part, starts[i]);
+      words.set(part, starts[i]);
     });
     return words;
   });
@@ -148,27 +146,6 @@ function listsOf(plan: Plan): { rows: Indices; blocks: Indices } {
         blocks: none,
       };
   }
-}
-
-/**
- * Entries with each list's full blocks first, so that a kernel can leave the mask out until the first block that needs it.
- * Lists that overlap stay as they are: sorting one would change the other.
- */
-export function fullFirst(rows: Uint32Array, entries: ArrayLike<number>): ArrayLike<number> {
-  let end = 0;
-  for (let row = 0; row < rows.length; row += 2) {
-    if (rows[row + 1] === 0) continue;
-    if (rows[row] < end) return entries;
-    end = rows[row] + rows[row + 1];
-  }
-  const sorted = Uint32Array.from(entries);
-  for (let row = 0; row < rows.length; row += 2) {
-    const list = sorted.subarray(rows[row], rows[row] + rows[row + 1]);
-    const full = list.filter((entry) => entry >= FULL_BLOCK);
-    if (full.length === 0 || full.length === list.length) continue;
-    list.set([...full, ...list.filter((entry) => entry < FULL_BLOCK)]);
-  }
-  return sorted;
 }
 
 function isHost(indices: Indices): indices is Uint32Array {

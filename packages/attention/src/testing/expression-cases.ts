@@ -64,6 +64,15 @@ export const expressionCases: AttendCase[] = [
     }),
   },
   {
+    name: 'a score that reads the place of a key in lists of full and other blocks',
+    queryTokens: 70,
+    headDim: 8,
+    options: () => ({
+      plan: stridedBlocks({ queryTokens: 70, keyTokens: 70, queryBlock: 16, keyBlock: 8, keep: window }),
+      score: ({ score, keySlot }) => score.add(keySlot.toFloat().mul(0.1)),
+    }),
+  },
+  {
     name: 'integer operations on slots',
     queryTokens: 70,
     headDim: 8,

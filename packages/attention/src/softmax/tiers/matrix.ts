@@ -135,7 +135,7 @@ ${storeWords(shape, 'key')}
 
 /**
  * All tiles. Those that need no finishing come first, in a loop without what the others need: under a causal mask those before
- * the diagonal, in block lists the full blocks (which uploadPlan puts first; in another order the rule still holds, later).
+ * the diagonal, in block lists the full blocks (which blockListPlan puts first; in another order the rule still holds, later).
  */
 const walks = (options: ForwardOptions, shape: MatrixShape) => {
   const plain = plainTile(shape, options);
