@@ -61,6 +61,14 @@ export class GpuTensor implements Tensor {
   }
 }
 
+/** One kernel of a submission. */
+export interface Launch {
+  kernel: Kernel;
+  values: Readonly<Record<string, unknown>>;
+  groups: number;
+  first?: number;
+}
+
 /** A GPUDevice with the bookkeeping that all kernels share: buffers, pipelines, launches, errors. Knows no attention. */
 export class Gpu {
   readonly device: GPUDevice;
@@ -253,32 +261,38 @@ export class Gpu {
     groups: number,
     first = 0,
   ): Promise<void> {
-    if (groups === 0) return;
-    const pipeline = await this.pipeline(kernel);
+    if (groups > 0) await this.launchTogether([{ kernel, values, groups, first }]);
+  }
+
+  /** Runs kernels one after the other in one submission: each sees what those before it wrote. */
+  async launchTogether(launches: readonly Launch[]): Promise<void> {
+    const pipelines = await Promise.all(launches.map(({ kernel }) => this.pipeline(kernel)));
     this.check();
     const most = this.limits.maxComputeWorkgroupsPerDimension;
     const uniforms: GPUBuffer[] = [];
-    const entries = Object.entries(kernel.bindings).map(([name, binding], index) => {
-      let buffer = values[name] as GPUBuffer;
-      if (binding.kind === 'uniform') {
-        const fields = {
-          ...(values[name] as Record<string, number>),
-          firstGroup: first,
-          endGroup: first + groups,
-        };
-        const packed = packUniform(binding, fields);
-        buffer = this.allocate(packed.byteLength, UNIFORM | COPY_DST);
-        this.device.queue.writeBuffer(buffer, 0, packed);
-        uniforms.push(buffer);
-      }
-      return { binding: index, resource: { buffer } };
-    });
-    const bindGroup = this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
     const encoder = this.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(Math.min(groups, most), Math.ceil(groups / most));
+    for (const [i, { kernel, values, groups, first = 0 }] of launches.entries()) {
+      const entries = Object.entries(kernel.bindings).map(([name, binding], index) => {
+        let buffer = values[name] as GPUBuffer;
+        if (binding.kind === 'uniform') {
+          const fields = {
+            ...(values[name] as Record<string, number>),
+            firstGroup: first,
+            endGroup: first + groups,
+          };
+          const packed = packUniform(binding, fields);
+          buffer = this.allocate(packed.byteLength, UNIFORM | COPY_DST);
+          this.device.queue.writeBuffer(buffer, 0, packed);
+          uniforms.push(buffer);
+        }
+        return { binding: index, resource: { buffer } };
+      });
+      const layout = pipelines[i].getBindGroupLayout(0);
+      pass.setPipeline(pipelines[i]);
+      pass.setBindGroup(0, this.device.createBindGroup({ layout, entries }));
+      pass.dispatchWorkgroups(Math.min(groups, most), Math.ceil(groups / most));
+    }
     pass.end();
     this.device.queue.submit([encoder.finish()]);
     for (const buffer of uniforms) this.release(buffer);

@@ -1,5 +1,6 @@
 import { type Bindings, read, type StorageBinding, uniform, write } from '../../wgsl/bindings.ts';
 import { elementOf, rowBinding, type Storage } from './access.ts';
+import { epilogueBindings } from './epilogue.ts';
 import type { KeyKind, ListPlace } from './keys.ts';
 
 /** Everything but its tile that changes a forward kernel's text, whatever its tier. */
@@ -74,9 +75,7 @@ export function forwardBindings(options: ForwardOptions, { wide } = { wide: fals
     shape: uniform(shapeFields),
     plan: read('u32'), // query order, key order, lists
     ...(options.lists === 'tensors' && { rows: read('u32'), blocks: read('u32') }),
-    ...(options.epilogueScale === 'f32' && { rowScale: read('f32') }),
-    ...(options.epilogueScale === 'f16' && { rowScale: read('u32') }),
-    ...(options.epilogueAdd !== 'none' && { addend: rowBinding(options.epilogueAdd, valueDim) }),
+    ...epilogueBindings(options),
     ...options.tableBindings,
   };
 }

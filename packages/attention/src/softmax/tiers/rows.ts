@@ -1,5 +1,16 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 
+/** `queryInOrder(slot)`: token of a query slot; ABSENT where the order pads. */
+export const queryInOrder = ({ queryOrder }: { queryOrder: boolean }) =>
+  queryOrder
+    ? `fn queryInOrder(slot: u32) -> i32 {
+  let token = plan[slot];
+  return select(i32(token), ABSENT, token == NO_TOKEN);
+}`
+    : `fn queryInOrder(slot: u32) -> i32 {
+  return i32(slot);
+}`;
+
 /**
  * Which rows a workgroup owns, and the token of a query slot. Late queries come first: under a causal mask they have the
  * most keys.
@@ -34,9 +45,7 @@ fn locate(workgroup: u32) -> Located {
   return tile;
 }
 
-fn queryInOrder(slot: u32) -> i32 {
-${queryOrder ? '  let token = plan[slot];\n  return select(i32(token), ABSENT, token == NO_TOKEN);' : '  return i32(slot);'}
-}`;
+${queryInOrder({ queryOrder })}`;
 
 /** The tokens of the tile's query slots, in the workgroup array `queryTokens`. */
 export const resolveQueries = wgsl`
