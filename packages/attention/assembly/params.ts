@@ -42,6 +42,7 @@ export const EPILOGUE_SCALES = 43; // 0: the number
 export const EPILOGUE_SCALES_HALF = 44;
 export const EPILOGUE_ADD = 45;
 export const EPILOGUE_ADD_HALF = 46;
+export const KEY_STRIDE = 47; // tokens from one key head to the next
 
 /** Query rows a task. */
 export const ROWS_A_TASK = 64;

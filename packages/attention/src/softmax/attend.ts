@@ -49,12 +49,16 @@ export async function attend(
   return query.device.kernels.attend(request);
 }
 
-/** The checks of attend(), for callers that want a request without running it. */
+/**
+ * The checks of attend(), for callers that want a request without running it.
+ * @param keyTokens the first tokens of key and value that are there; default: all
+ */
 export function checkAttend(
   query: Tensor,
   key: Tensor,
   value: Tensor,
   options: AttendOptions,
+  keyTokens = key.shape[2],
 ): AttendRequest {
   const where = 'attend';
   const tensors = { query, key, value };
@@ -75,7 +79,7 @@ export function checkAttend(
       throw new ArgumentError(where, name, `of dtype ${tensor.dtype}`, `${query.dtype}, as query`);
   }
   const [batch, heads, queryTokens, headDim] = query.shape;
-  const [, keyHeads, keyTokens] = key.shape;
+  const [, keyHeads, keyStride] = key.shape;
   const valueDim = value.shape[3];
   const shapeOf = (tensor: Tensor) => `of shape [${tensor.shape.join(', ')}]`;
   if (headDim < 1) throw new ArgumentError(where, 'query', shapeOf(query), 'a headDim of at least 1');
@@ -92,14 +96,15 @@ export function checkAttend(
       where,
       'value',
       shapeOf(value),
-      `[${batch}, ${keyHeads}, ${keyTokens}, valueDim], as key`,
+      `[${batch}, ${keyHeads}, ${keyStride}, valueDim], as key`,
     );
   }
   const scale = options.scale ?? headDim ** -0.5;
   if (!Number.isFinite(scale)) throw new ArgumentError(where, 'scale', scale, 'a finite number');
   const plan = options.plan ?? densePlan(queryTokens, keyTokens);
   checkPlan(plan, { batch, heads, queryTokens, keyTokens });
-  const causalOffset = options.causal ? keyTokens - queryTokens : undefined;
+  // a single query is the last: it sees every key
+  const causalOffset = options.causal && queryTokens > 1 ? keyTokens - queryTokens : undefined;
   const mask = combine(plan.keep, causalOffset, options.mask);
   const outputDType = options.outputDType ?? query.dtype;
   const tiers: readonly Tier[] = tiersOf[query.device.kind];
@@ -115,6 +120,7 @@ export function checkAttend(
     keyHeads,
     queryTokens,
     keyTokens,
+    keyStride,
     headDim,
     valueDim,
     scale,

@@ -58,6 +58,7 @@ export function prepareRequest(gpu: Gpu, request: AttendRequest) {
       keyHeads: request.keyHeads,
       queryTokens: request.queryTokens,
       keyTokens: request.keyTokens,
+      keyStride: request.keyStride,
       scale: request.scale,
       causalOffset: request.causalOffset ?? 0,
       epilogueScale: typeof epilogue?.scale === 'number' ? epilogue.scale : 1,

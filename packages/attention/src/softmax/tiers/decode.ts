@@ -30,8 +30,8 @@ export const decodeFields = {
 function bindingsOf({ storage, headDim, valueDim, lists, tableBindings }: DecodeOptions): Bindings {
   return {
     query: rowBinding(storage, headDim), // [batch, heads, queryTokens, headDim]
-    key: wideBinding(storage, headDim), // [batch, keyHeads, keyTokens, headDim]
-    value: wideBinding(storage, valueDim), // [batch, keyHeads, keyTokens, valueDim]
+    key: wideBinding(storage, headDim), // [batch, keyHeads, keyStride, headDim]
+    value: wideBinding(storage, valueDim), // [batch, keyHeads, keyStride, valueDim]
     partialOutput: write('vec4<f32>'), // [batch, heads, querySlots, splits, valueDim]: Σ P V
     partialSums: write('vec2<f32>'), // [batch, heads, querySlots, splits]: m, l
     shape: uniform(decodeFields),
@@ -79,7 +79,7 @@ fn locate(workgroup: u32) -> Located {
   let list = select(tile.batch, 0u, shape.listBatches == 1u) * shape.listHeads
     + tile.head / (shape.heads / shape.listHeads);
   tile.row = list * shape.queryBlocks + tile.block;
-  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyTokens;
+  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyStride;
   return tile;
 }
 

@@ -41,6 +41,7 @@ export const shapeFields = {
   keyHeads: 'u32',
   queryTokens: 'u32',
   keyTokens: 'u32',
+  keyStride: 'u32',
   scale: 'f32',
   causalOffset: 'i32',
   querySlots: 'u32',
@@ -68,8 +69,8 @@ export function forwardBindings(options: ForwardOptions, { wide } = { wide: fals
   const { storage, headDim, valueDim } = options;
   return {
     query: rowBinding(storage, headDim, wide), // [batch, heads, queryTokens, headDim]
-    key: rowBinding(storage, headDim, wide), // [batch, keyHeads, keyTokens, headDim]
-    value: rowBinding(storage, valueDim, wide), // [batch, keyHeads, keyTokens, valueDim]
+    key: rowBinding(storage, headDim, wide), // [batch, keyHeads, keyStride, headDim]
+    value: rowBinding(storage, valueDim, wide), // [batch, keyHeads, keyStride, valueDim]
     output: write(elementOf(options.outputStorage, valueDim)), // [batch, heads, queryTokens, valueDim]
     logSumExp: write('u32'), // bits of f32 [batch, heads, queryTokens]
     shape: uniform(shapeFields),

@@ -41,7 +41,7 @@ fn locate(workgroup: u32) -> Located {
     + tile.head / (shape.heads / shape.listHeads);
   tile.row = list * shape.queryBlocks + tile.block;
   tile.queryRow = headIndex * shape.queryTokens;
-  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyTokens;
+  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyStride;
   return tile;
 }
 

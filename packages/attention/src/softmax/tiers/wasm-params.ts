@@ -55,5 +55,6 @@ export function writeParams(call: {
     else words.set([address(scale), Number(scale.dtype === 'f16')], 43);
     if (add) words.set([address(add), Number(add.dtype === 'f16')], 45);
   }
+  words[47] = request.keyStride;
   return words;
 }
