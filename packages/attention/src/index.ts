@@ -1,3 +1,5 @@
+export { attendCached, type CacheOptions, type KeptTokens, KeyValueCache } from './cache/cache.ts';
+export type { BlockSummaries } from './cache/request.ts';
 export type { Device, DeviceKind, Kernels, Memory, Tier } from './device/device.ts';
 export { type OpenOptions, openDevice } from './device/open.ts';
 export { ArgumentError, DeviceError, throwIfAborted } from './errors.ts';

@@ -1,3 +1,4 @@
+import type { CacheKernels } from '../cache/request.ts';
 import type { SelectionKernels } from '../select/request.ts';
 import type { AttendRequest, AttendResult, MergeRequest } from '../softmax/request.ts';
 import type { DType, NumberArray, Shape, Tensor } from '../tensor.ts';
@@ -51,6 +52,7 @@ export interface Device {
 export interface Kernels extends SelectionKernels {
   attend(request: AttendRequest): Promise<AttendResult>;
   merge(request: MergeRequest): Promise<AttendResult>;
+  readonly cache: CacheKernels;
 }
 
 export type { DType, NumberArray, Shape, Tensor };

@@ -1,9 +1,10 @@
+import { cacheKernelsOnHost } from '../cache/host.ts';
 import { DeviceError } from '../errors.ts';
 import { roundToHalf } from '../interop/half.ts';
 import { selectionOnReference } from '../select/reference.ts';
 import { mergeReference } from '../softmax/merge-reference.ts';
 import { attendReference } from '../softmax/reference.ts';
-import { checkShape, type DType, type NumberArray, type Shape, type Tensor } from '../tensor.ts';
+import { checkShape, type DType, type NumberArray, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
 
 class HostTensor implements Tensor {
@@ -60,6 +61,17 @@ export class ReferenceDevice implements Device {
         (data, shape, dtype = data instanceof Uint32Array ? 'u32' : 'f64') =>
           new HostTensor(this, data, shape, dtype),
       ),
+      cache: cacheKernelsOnHost({
+        empty: (shape, dtype) => {
+          const size = sizeOf(shape);
+          const storage = dtype === 'u32' ? new Uint32Array(size) : new Float64Array(size);
+          return new HostTensor(this, storage, shape, dtype);
+        },
+        stored: (tensor) => (tensor as HostTensor).storage,
+        numbers: (tensor, first = 0, count = sizeOf(tensor.shape)) =>
+          (tensor as HostTensor).storage.subarray(first, first + count),
+        settled: async () => {},
+      }),
     };
   }
 

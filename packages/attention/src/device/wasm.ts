@@ -1,3 +1,4 @@
+import { cacheKernelsOnHost } from '../cache/host.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnWasm } from '../select/wasm.ts';
 import { WasmAttention } from '../softmax/tiers/wasm.ts';
@@ -9,7 +10,7 @@ import { hasRelaxedSimd, hasSimd, loadKernel } from './wasm-load.ts';
 import { WasmPool } from './wasm-pool.ts';
 import { instantiate } from './wasm-run.ts';
 import { WasmRuntime } from './wasm-runtime.ts';
-import { tensorFrom } from './wasm-tensor.ts';
+import { hostMemory, tensorFrom } from './wasm-tensor.ts';
 
 const MOST_THREADS = 64;
 /** Address space to reserve, in pages: 4 GiB, or less where a browser refuses. */
@@ -64,6 +65,7 @@ class WasmDevice implements Device {
       attend: (request) => attention.attend(request),
       merge: (request) => attention.merge(request),
       ...selectionOnWasm(this.runtime),
+      cache: cacheKernelsOnHost(hostMemory(this.runtime)),
     };
   }
 

@@ -1,3 +1,4 @@
+import { cacheKernelsOnGpu } from '../cache/webgpu.ts';
 import { DeviceError } from '../errors.ts';
 import { selectionOnGpu } from '../select/webgpu.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
@@ -37,6 +38,7 @@ export class WebGPUDevice implements Device {
       attend: (request) => attendOnGpu(gpu, request),
       merge: (request) => mergeOnGpu(gpu, request),
       ...selectionOnGpu(gpu),
+      cache: cacheKernelsOnGpu(gpu),
     };
     gpu.owner = this;
   }
