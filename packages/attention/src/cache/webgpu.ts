@@ -39,8 +39,8 @@ const copyKernel = (element: 'u32' | 'vec4<u32>', choice: 'first' | 'given') =>
   let column = at % shape.width;
   let i = at / shape.width % shape.count;
   let head = at / shape.width / shape.count;
-  let from = (head * shape.sourceTokens + tokenOf(head, i)) * shape.width + column;
-  destination[(head * shape.targetTokens + shape.first + i) * shape.width + column] = source[from];`,
+  let read = (head * shape.sourceTokens + tokenOf(head, i)) * shape.width + column;
+  destination[(head * shape.targetTokens + shape.first + i) * shape.width + column] = source[read];`,
   });
 
 function copyLaunch({ source, target, first, count, tokens }: CopyTokensRequest) {

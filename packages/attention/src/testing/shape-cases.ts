@@ -30,6 +30,16 @@ export const shapeCases: AttendCase[] = [
   { name: 'causal', queryTokens: 129, heads: 2, headDim: 16, options: causal },
   { name: 'causal, fewer queries than keys', queryTokens: 17, keyTokens: 129, headDim: 16, options: causal },
   { name: 'causal, more queries than keys', queryTokens: 129, keyTokens: 70, headDim: 16, options: causal },
+  { name: 'one query, many keys', heads: 2, queryTokens: 1, keyTokens: 700, headDim: 16, options: causal },
+  {
+    name: 'few queries, many keys',
+    heads: 6,
+    keyHeads: 2,
+    queryTokens: 3,
+    keyTokens: 300,
+    headDim: 16,
+    options: causal,
+  },
   { name: 'sharp scores', queryTokens: 65, keyTokens: 200, headDim: 16, spread: 6 },
   {
     name: 'scores that rise along the keys',
