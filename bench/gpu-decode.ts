@@ -8,7 +8,7 @@ import { openDevice } from '../packages/attention/src/device/open.ts';
 import { openWebGPU } from '../packages/attention/src/device/webgpu.ts';
 import { blockListPlan } from '../packages/attention/src/plan.ts';
 import { type AttendOptions, checkAttend } from '../packages/attention/src/softmax/attend.ts';
-import { shapeOf } from '../packages/attention/src/softmax/tiers/portable-tile.ts';
+import { shapeOf, type Tile } from '../packages/attention/src/softmax/tiers/portable-tile.ts';
 import { attendOnGpu } from '../packages/attention/src/softmax/webgpu.ts';
 import { decodeOnGpu } from '../packages/attention/src/softmax/webgpu-decode.ts';
 import { bytesPerElement, sizeOf } from '../packages/attention/src/tensor.ts';
@@ -186,10 +186,10 @@ for (const item of cases) {
     () => decodeOnGpu(gpu, request, split),
   ]);
   if (item.tiled) {
-    const tile = { queryTile: 4, keyTile: 64, rowsPerThread: 1, chunk: 8 };
+    const tile: Tile = { queryTile: 4, keyTile: 64, rowsPerThread: 1, chunk: 8 };
     forms.push([
       `tiled, ${shapeOf(tile, headDim, headDim).threads} threads`,
-      () => attendOnGpu(gpu, request, tile),
+      () => attendOnGpu(gpu, request, { tier: 'portable', tile }),
     ]);
   }
   for (const [form, run] of forms) {

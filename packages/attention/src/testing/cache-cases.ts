@@ -1,7 +1,7 @@
 import { attendCached, KeyValueCache } from '../cache/cache.ts';
 import type { Device } from '../device/device.ts';
 import { selectedPlan } from '../plan.ts';
-import { topK } from '../select/select.ts';
+import { topK } from '../select/top.ts';
 import { attend } from '../softmax/attend.ts';
 import type { Tensor } from '../tensor.ts';
 import { compare, type DeviceCase } from './cases.ts';

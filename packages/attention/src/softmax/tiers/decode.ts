@@ -1,6 +1,6 @@
 import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
 import { type Bindings, read, uniform, write } from '../../wgsl/bindings.ts';
-import { readVector, readWide, rowBinding, wideBinding } from './access.ts';
+import { readVector, readWide, rowBinding } from './access.ts';
 import type { DecodeTile, RowLanes } from './decode-tile.ts';
 import {
   type ForwardOptions,
@@ -30,8 +30,8 @@ export const decodeFields = {
 function bindingsOf({ storage, headDim, valueDim, lists, tableBindings }: DecodeOptions): Bindings {
   return {
     query: rowBinding(storage, headDim), // [batch, heads, queryTokens, headDim]
-    key: wideBinding(storage, headDim), // [batch, keyHeads, keyStride, headDim]
-    value: wideBinding(storage, valueDim), // [batch, keyHeads, keyStride, valueDim]
+    key: rowBinding(storage, headDim, true), // [batch, keyHeads, keyStride, headDim]
+    value: rowBinding(storage, valueDim, true), // [batch, keyHeads, keyStride, valueDim]
     partialOutput: write('vec4<f32>'), // [batch, heads, querySlots, splits, valueDim]: Σ P V
     partialSums: write('vec2<f32>'), // [batch, heads, querySlots, splits]: m, l
     shape: uniform(decodeFields),
