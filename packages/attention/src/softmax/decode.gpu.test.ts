@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { Device } from '../device/device.ts';
 import { openDevice } from '../device/open.ts';
 import { openWebGPU } from '../device/webgpu.ts';
-import { blockListPlan, NO_TOKEN, type Plan } from '../plan.ts';
+import { blockListPlan, densePlan, NO_TOKEN, type Plan } from '../plan.ts';
 import { expectClose, randomArray, tolerances } from '../testing/close.ts';
 import { type AttendOptions, checkAttend } from './attend.ts';
 import { decodeOnGpu, decodes } from './webgpu-decode.ts';
@@ -294,12 +294,13 @@ describe('decoding does as the reference does', () => {
 });
 
 describe('attend() decodes', () => {
-  const request = (queryTokens: number, keyTokens: number, heads = 2) => {
+  const request = (queryTokens: number, keyTokens: number, heads = 2, queryBlock = queryTokens) => {
     const [query, key] = [
       device.tensor(new Float32Array(heads * queryTokens * 8), [1, heads, queryTokens, 8]),
       device.tensor(new Float32Array(heads * keyTokens * 8), [1, heads, keyTokens, 8]),
     ];
-    const made = checkAttend(query, key, key, {});
+    const plan = { ...densePlan(queryTokens, keyTokens), queries: { slots: queryTokens, block: queryBlock } };
+    const made = checkAttend(query, key, key, queryTokens > 0 ? { plan } : {});
     query.dispose();
     key.dispose();
     return made;
@@ -310,10 +311,14 @@ describe('attend() decodes', () => {
     expect(decodes(device.gpu, request(16, 256))).toBe(true);
   });
 
-  test('not many queries, few keys, or enough heads to fill the device', () => {
+  test('a few blocks of few queries', () => {
+    expect(decodes(device.gpu, request(6, 256, 1, 2))).toBe(true);
+    expect(decodes(device.gpu, request(1200, 256, 1, 2))).toBe(false);
+  });
+
+  test('not many queries that share keys, nor few keys', () => {
     expect(decodes(device.gpu, request(17, 256))).toBe(false);
     expect(decodes(device.gpu, request(1, 255))).toBe(false);
-    expect(decodes(device.gpu, request(1, 256, 600))).toBe(false);
     expect(decodes(device.gpu, request(0, 256))).toBe(false);
   });
 });

@@ -15,7 +15,10 @@ const LEAST_KEYS = 256;
 /** Workgroups that keep a device busy: four for each of some 130 multiprocessors; a few for the cores of a processor. */
 const WANTED_GROUPS = { hardware: 528, software: 8 };
 
-/** Whether a call has few query rows, many keys, and so few rows in all that a tiled kernel would leave the device idle. */
+/**
+ * Whether a call has many keys and few query rows: few in all, or few to share keys and so few workgroups of them that
+ * a tiled kernel would leave the device idle.
+ */
 export function decodes(gpu: Gpu, request: AttendRequest): boolean {
   const { batch, heads, headDim, valueDim, plan } = request;
   const queries = Math.min(plan.queries.block, plan.queries.slots);
@@ -26,7 +29,7 @@ export function decodes(gpu: Gpu, request: AttendRequest): boolean {
     rows > 0 &&
     rows <= MOST_ROWS &&
     Math.max(headDim, valueDim) <= MOST_DECODE_CHANNELS &&
-    batch * heads * blocks < WANTED_GROUPS[gpu.software ? 'software' : 'hardware'] &&
+    (blocks === 1 || batch * heads * blocks < WANTED_GROUPS[gpu.software ? 'software' : 'hardware']) &&
     mostKeys(plan) >= LEAST_KEYS
   );
 }

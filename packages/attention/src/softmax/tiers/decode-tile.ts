@@ -39,7 +39,7 @@ const MOST_ROWS = 8;
 const THREADS = 128;
 const splits = [1024, 512, 256, 128, 64];
 /** Bytes of partial products below which a tile takes more keys. */
-const EXCHANGE_BYTES = 8192;
+const EXCHANGE_BYTES = 9216;
 /** Channels of a row that the kernel holds in registers; longer rows are for the tiled kernels. */
 export const MOST_DECODE_CHANNELS = 512;
 
