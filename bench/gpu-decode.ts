@@ -186,7 +186,14 @@ for (const item of cases) {
     () => decodeOnGpu(gpu, request, split),
   ]);
   if (item.tiled) {
-    const tile: Tile = { queryTile: 4, keyTile: 64, rowsPerThread: 1, chunk: 8 };
+    const tile: Tile = {
+      queryTile: 4,
+      keyTile: 64,
+      rowsPerThread: 1,
+      chunk: 8,
+      prefetch: false,
+      abreast: 1,
+    };
     forms.push([
       `tiled, ${shapeOf(tile, headDim, headDim).threads} threads`,
       () => attendOnGpu(gpu, request, { tier: 'portable', tile }),

@@ -12,8 +12,8 @@ import { prepareRequest, tilesOfBlock } from './webgpu-request.ts';
 const MOST_ROWS = 16;
 /** Keys from which a second kernel that joins the splits pays. */
 const LEAST_KEYS = 256;
-/** Workgroups that keep a device busy: four for each of some 130 multiprocessors; a few for the cores of a processor. */
-const WANTED_GROUPS = { hardware: 528, software: 8 };
+/** Workgroups that keep a device busy: eight for each of some 130 multiprocessors; a few for the cores of a processor. */
+const WANTED_GROUPS = { hardware: 1056, software: 8 };
 
 /**
  * Whether a call has many keys and few query rows: few in all, or few to share keys and so few workgroups of them that

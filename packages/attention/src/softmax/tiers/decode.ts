@@ -279,7 +279,7 @@ fn storeRow(tile: Located, row: u32, lane: u32) {
   if (lane == 0u) { partialSums[share] = vec2<f32>(rowMaximum(row), rowSum(row)); }
 }
 
-/** A split beyond the end of a list: its sums say that its output is not to be read. */
+// A split beyond the end of a list: its sums say that its output is not to be read.
 fn storeNothing(tile: Located, lane: u32) {
   for (var row = lane; row < ROWS; row += THREADS) {
     if (queryOf(tile, row) != ABSENT) { partialSums[shareOf(tile, row)] = vec2<f32>(HIDDEN, 0.0); }
