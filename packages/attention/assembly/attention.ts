@@ -3,6 +3,7 @@ import { CONSTANT_BYTES, copyHalves, expFour, halfAt, storeHalf, useConstants } 
 import * as P from './params';
 import { place, real, usePlace, word } from './params';
 import { addSeenValues, addValues, anyNonFinite, scoreTile } from './products';
+import { addRow, scoreRow, weighRow } from './row';
 import * as Walk from './walk';
 
 /** A row's maximum is only moved when a tile exceeds it by this (e^5.5 = 2^8), so most tiles rescale nothing. */
@@ -92,6 +93,11 @@ function runTask(task: i32): void {
   const list = (word(P.LIST_BATCHES) === 1 ? 0 : batch) * lists + head / (heads / lists);
   Walk.start(list, block, causal ? highest + offset : i32.MAX_VALUE);
   const keyHead = batch * word(P.KEY_HEADS) + head / (heads / word(P.KEY_HEADS));
+  if (rows === 1 && !word(P.MODIFIES)) {
+    runRow(keyHead);
+    storeRows(batchHead, rows);
+    return;
+  }
   for (let count = Walk.next(); count > 0; count = Walk.next()) {
     const masksCausally = causal !== 0 && Walk.highest > lowest + offset;
     runTile(keyHead, count, groups, masksCausally, batch, head);
@@ -163,6 +169,24 @@ function copyRow(from: usize, to: usize, channels: i32): void {
   let d = 0;
   for (; d + 4 <= channels; d += 4) v128.store(to + ((<usize>d) << 2), v128.load(from + ((<usize>d) << 2)));
   for (; d < channels; d++) store<f32>(to + ((<usize>d) << 2), load<f32>(from + ((<usize>d) << 2)));
+}
+
+/**
+ * A task of one row and no expression: nothing that the walk visits is masked. The row's numbers lie side by side meanwhile,
+ * at the start of where those of eight rows do.
+ */
+function runRow(keyHead: i32): void {
+  const headDim = word(P.HEAD_DIM);
+  const valueDim = word(P.VALUE_DIM);
+  for (let d = 1; d < headDim; d++)
+    store<f32>(queries + ((<usize>d) << 2), load<f32>(queries + ((<usize>d) << 5)));
+  for (let count = Walk.next(); count > 0; count = Walk.next()) {
+    scoreRow(gather(place(P.KEY), keyTile, keyHead, count, headDim), count, headDim, queries, scores);
+    weighRow(scores, count, maxima, sums, factors, outputs, valueDim);
+    addRow(gather(place(P.VALUE), valueTile, keyHead, count, valueDim), count, valueDim, scores, outputs);
+  }
+  for (let d = valueDim - 1; d > 0; d--)
+    store<f32>(outputs + ((<usize>d) << 5), load<f32>(outputs + ((<usize>d) << 2)));
 }
 
 function runTile(keyHead: i32, count: i32, groups: i32, masksCausally: bool, batch: i32, head: i32): void {
