@@ -1,4 +1,5 @@
 import type { AttendCase } from './cases.ts';
+import { randomArray } from './close.ts';
 
 const causal = () => ({ causal: true });
 
@@ -37,6 +38,23 @@ export const shapeCases: AttendCase[] = [
     keyHeads: 2,
     queryTokens: 3,
     keyTokens: 300,
+    headDim: 16,
+    options: causal,
+  },
+  {
+    name: 'one query of one head, keys enough for every thread',
+    queryTokens: 1,
+    keyTokens: 1100,
+    headDim: 16,
+    valueDim: 10,
+    options: (device, shape) => ({
+      epilogue: { scale: 0.5, add: device.tensor(randomArray(94, shape), shape) },
+    }),
+  },
+  {
+    name: 'queries of one head, keys enough for every thread, causal',
+    queryTokens: 20,
+    keyTokens: 1100,
     headDim: 16,
     options: causal,
   },

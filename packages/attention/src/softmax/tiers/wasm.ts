@@ -8,6 +8,7 @@ import { sizeOf, type Tensor } from '../../tensor.ts';
 import type { AttendRequest, AttendResult, MergeRequest } from '../request.ts';
 import { separateCausal } from './wasm-causal.ts';
 import { writeParams } from './wasm-params.ts';
+import { attendInParts, keyParts } from './wasm-split.ts';
 
 type CompiledExpression = WasmExpression & { id: number; module: WebAssembly.Module };
 
@@ -59,6 +60,8 @@ export class WasmAttention {
     if (request.outputDType !== 'f32' && request.outputDType !== 'f16')
       throw new ArgumentError('attend', 'outputDType', request.outputDType, 'f32 or f16 on WASM');
     const { causalOffset, mask } = separateCausal(request);
+    const parts = keyParts(request, runtime.threads, mask !== undefined || request.score !== undefined);
+    if (parts > 1) return attendInParts(request, parts, (part) => this.attend(part));
     const expression = mask || request.score ? await this.compile({ ...request, mask }) : undefined;
     const lease = new Lease(runtime);
     const made: WasmTensor[] = [];
