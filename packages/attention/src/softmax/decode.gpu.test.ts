@@ -3,6 +3,7 @@ import type { Device } from '../device/device.ts';
 import { openDevice } from '../device/open.ts';
 import { openWebGPU } from '../device/webgpu.ts';
 import { blockListPlan, densePlan, NO_TOKEN, type Plan } from '../plan.ts';
+import { bandPlan, gatheredKeysPlan, intervalPlan } from '../plans.ts';
 import { expectClose, randomArray, tolerances } from '../testing/close.ts';
 import { type AttendOptions, checkAttend } from './attend.ts';
 import { decodeOnGpu, decodes } from './webgpu-decode.ts';
@@ -130,6 +131,31 @@ const boxes = (outside: 'skip' | 'zero'): Plan => ({
   listHeads: 1,
 });
 
+const intervals: Plan = intervalPlan({
+  name: 'intervals',
+  queryTokens: 3,
+  keyTokens: 300,
+  queries: { slots: 3, block: 2 },
+  keys: { slots: 340, block: 1, order: keyOrder },
+  intervals: [
+    [
+      { start: 5, count: 90 },
+      { start: 200, count: 50, full: true },
+    ],
+    [{ start: 100, count: 3 }],
+  ],
+  keep: ({ query, key }) => query.add(key).mod(3).ne(0),
+});
+
+const positions = Array.from({ length: 150 }, (_, i) => (i * 2 + (i % 3)) % 300);
+const gathered: Plan = gatheredKeysPlan({
+  name: 'gathered keys',
+  queryTokens: 1,
+  keyTokens: 300,
+  queries: { slots: 1, block: 1 },
+  positions: { rows: Uint32Array.of(0, positions.length), blocks: Uint32Array.from(positions) },
+});
+
 const nan = (name: 'query' | 'key' | 'value', at: number) => (inputs: Record<string, Float32Array>) => {
   inputs[name][at] = Number.NaN;
 };
@@ -212,6 +238,17 @@ const cases: Case[] = [
     options: (on) => ({ plan: deviceLists(on) }),
   },
   { name: 'ranges in an order', queryTokens: 3, keyTokens: 300, options: () => ({ plan: ranges }) },
+  { name: 'intervals', queryTokens: 3, keyTokens: 300, options: () => ({ plan: intervals }) },
+  { name: 'gathered keys', keyTokens: 300, options: () => ({ plan: gathered }) },
+  {
+    name: 'a band with a sink',
+    queryTokens: 5,
+    keyTokens: 300,
+    options: () => ({
+      plan: bandPlan({ queryTokens: 5, keyTokens: 300, before: 100, sink: 3, block: 2 }),
+      causal: true,
+    }),
+  },
   {
     name: 'boxes, outside skipped',
     queryTokens: 4,

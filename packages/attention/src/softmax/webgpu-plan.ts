@@ -142,6 +142,16 @@ export function mostKeys(plan: Plan): number {
       if (isHost(keys.rows)) return largest(keys.rows) * block;
       return Math.min(Math.ceil(slots / block), sizeOf((keys.blocks as GpuTensor).shape)) * block;
     }
+    case 'intervals': {
+      const { rows, runs } = keys;
+      if (!isHost(rows) || !isHost(runs)) return keys.layout.slots;
+      let most = 0;
+      for (let at = 0; at < rows.length; at += 2)
+        if (rows[at + 1] > 0) most = Math.max(most, runs[2 * (rows[at] + rows[at + 1] - 1) + 1]);
+      return most;
+    }
+    case 'band':
+      return Math.min(plan.keyTokens, keys.sink + keys.before + keys.after + plan.queries.block);
     case 'boxes': {
       let most = 0;
       for (let at = 0; at < keys.boxes.length; at += 6)
