@@ -77,7 +77,7 @@ describe('power-attention', () => {
     const answers = () => page.locator('[data-lab="answers"] li').allTextContents();
     const of = async (pattern: string) => (await answers()).find((text) => text.startsWith(pattern)) ?? '';
     expect(await answers()).toHaveLength(6);
-    expect(await of('full')).toBe('full canfrom 1 layer on');
+    expect(await of('full')).toBe('full canfrom 1 layer on; every block from 1');
     // 127 − 21 = 106 = 1101010 in binary: four hops, fewer where window and sink help
     expect(await page.locator('.lab-digits').textContent()).toBe('1101010');
     expect(await page.locator('.lab-digits mark').count()).toBe(4);
