@@ -441,6 +441,15 @@ describe('what comes from elsewhere, or too often', () => {
     },
   );
 
+  test.each([
+    '/users/%00',
+    '/users/nobody',
+    '/comments/%00',
+    '/comments/00000000-0000-0000-0000-000000000000',
+  ])('%s is not there', async (path) => {
+    expect((await fetch(site.address + path)).status).toBe(404);
+  });
+
   test('the sixth link to one address in an hour is refused with Retry-After', async () => {
     const ask = () =>
       fetch(`${site.address}/login`, {
