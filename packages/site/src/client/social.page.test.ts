@@ -333,10 +333,10 @@ describe('a curator', () => {
     await root.page.getByLabel('Name', { exact: true }).fill('eve');
     await root.page.getByRole('button', { name: 'Search' }).click();
     await root.page.waitForURL(/q=eve/);
-    await root.page.locator('.comment', { hasText: 'author' }).getByText('Suspend').click();
+    await root.page.locator('.comment summary', { hasText: 'Suspend' }).first().click();
     await root.page.getByLabel('Reason, for the audit log').fill('Spam');
-    await root.page.getByRole('button', { name: 'Suspend' }).click();
-    await root.page.getByText('suspended').waitFor();
+    await root.page.getByRole('button', { name: 'Suspend', exact: true }).click();
+    await root.page.locator('.label', { hasText: 'suspended' }).waitFor();
     await eve.page.goto(`${site.address}/account`);
     expect(eve.page.url()).toContain('/login');
 
