@@ -12,6 +12,7 @@ import {
 import type { Kernel } from '../wgsl/assemble.ts';
 import { type Arguments, type Bindings, packUniform } from '../wgsl/bindings.ts';
 import type { Device, GpuTier } from './device.ts';
+import { InFlight } from './in-flight.ts';
 
 // GPUBufferUsage and GPUMapMode by their numbers: Node has no such globals.
 const MAP_READ = 0x0001;
@@ -33,12 +34,15 @@ export class GpuTensor implements Tensor {
   readonly dtype: DType;
   readonly storage: GPUBuffer;
   disposed = false;
+  private readonly giveBack: (() => void) | undefined;
 
-  constructor(gpu: Gpu, storage: GPUBuffer, shape: Shape, dtype: DType) {
+  /** @param giveBack tells the owner of a buffer that is not ours that no work here needs it any more */
+  constructor(gpu: Gpu, storage: GPUBuffer, shape: Shape, dtype: DType, giveBack?: () => void) {
     this.gpu = gpu;
     this.storage = storage;
     this.shape = shape;
     this.dtype = dtype;
+    this.giveBack = giveBack;
   }
 
   get device(): Device {
@@ -56,8 +60,10 @@ export class GpuTensor implements Tensor {
   }
 
   dispose(): void {
-    if (!this.disposed) this.gpu.release(this.storage);
+    if (this.disposed) return;
     this.disposed = true;
+    if (this.giveBack) this.gpu.inFlight.afterThese(this.giveBack);
+    else this.gpu.releaseLater(this.storage);
   }
 }
 
@@ -83,6 +89,8 @@ export class Gpu {
   readonly memory = { currentBytes: 0, peakBytes: 0 };
   /** The Device that callers hold; tensors name it as theirs. */
   owner!: Device;
+  /** Operations that were given tensors and may not have queued their work yet. */
+  readonly inFlight = new InFlight();
   lostReason: string | undefined;
   readonly lost: Promise<string>;
   private failure: DeviceError | undefined;
@@ -153,9 +161,19 @@ export class Gpu {
     return buffer;
   }
 
-  /** Work queued before keeps the memory until it is done; only the name is gone at once. */
+  /** For a buffer whose work is queued: that keeps the memory until it is done; only the name is gone at once. */
   release(buffer: GPUBuffer): void {
     this.memory.currentBytes -= buffer.size;
+    this.recycle(buffer);
+  }
+
+  /** For a buffer that an operation under way may still queue work on: nobody else gets it before that is over. */
+  releaseLater(buffer: GPUBuffer): void {
+    this.memory.currentBytes -= buffer.size;
+    this.inFlight.afterThese(() => this.recycle(buffer));
+  }
+
+  private recycle(buffer: GPUBuffer): void {
     if ((buffer.usage & MAP_READ) !== 0 || this.pooledBytes + buffer.size > MOST_POOLED_BYTES) {
       buffer.destroy();
       return;
@@ -255,17 +273,22 @@ export class Gpu {
    * Runs `groups` workgroups of a kernel. Returns when the work is queued; none is queued for 0 groups.
    * @param first index of the first workgroup, for long work that is queued in pieces
    */
-  async launch<B extends Bindings>(
+  launch<B extends Bindings>(
     kernel: Kernel<B>,
     values: Arguments<B>,
     groups: number,
     first = 0,
   ): Promise<void> {
-    if (groups > 0) await this.launchTogether([{ kernel, values, groups, first }]);
+    if (groups === 0) return Promise.resolve();
+    return this.launchTogether([{ kernel, values, groups, first }]);
   }
 
   /** Runs kernels one after the other in one submission: each sees what those before it wrote. */
-  async launchTogether(launches: readonly Launch[]): Promise<void> {
+  launchTogether(launches: readonly Launch[]): Promise<void> {
+    return this.inFlight.during(() => this.queueLaunches(launches));
+  }
+
+  private async queueLaunches(launches: readonly Launch[]): Promise<void> {
     const pipelines = await Promise.all(launches.map(({ kernel }) => this.pipeline(kernel)));
     this.check();
     const most = this.limits.maxComputeWorkgroupsPerDimension;

@@ -4,6 +4,7 @@ import { selectionOnWasm } from '../select/wasm.ts';
 import { WasmAttention } from '../softmax/tiers/wasm.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
+import { guarded } from './in-flight.ts';
 import type { OpenOptions } from './open.ts';
 import { WasmHeap } from './wasm-heap.ts';
 import { hasRelaxedSimd, hasSimd, loadKernel } from './wasm-load.ts';
@@ -61,12 +62,12 @@ class WasmDevice implements Device {
     };
     this.runtime = new WasmRuntime({ ...parts, device: this });
     const attention = new WasmAttention(this.runtime);
-    this.kernels = {
+    this.kernels = guarded(heap.inFlight, {
       attend: (request) => attention.attend(request),
       merge: (request) => attention.merge(request),
       ...selectionOnWasm(this.runtime),
       cache: cacheKernelsOnHost(hostMemory(this.runtime)),
-    };
+    });
   }
 
   get memory() {

@@ -6,6 +6,7 @@ import type { DType, Shape, Tensor } from '../tensor.ts';
 import { findAdapter, isSoftware } from './adapter.ts';
 import type { Device, GpuTier, Kernels } from './device.ts';
 import { Gpu } from './gpu.ts';
+import { guarded } from './in-flight.ts';
 import type { OpenOptions } from './open.ts';
 import { resolveTier, tierFeatures, usableFeatures } from './tiers.ts';
 
@@ -34,12 +35,12 @@ export class WebGPUDevice implements Device {
       maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
       maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
     };
-    this.kernels = {
+    this.kernels = guarded(gpu.inFlight, {
       attend: (request) => attendOnGpu(gpu, request),
       merge: (request) => mergeOnGpu(gpu, request),
       ...selectionOnGpu(gpu),
       cache: cacheKernelsOnGpu(gpu),
-    };
+    });
     gpu.owner = this;
   }
 
