@@ -80,6 +80,8 @@ export class Gpu {
   readonly device: GPUDevice;
   /** The adapter computes on the CPU. */
   readonly software: boolean;
+  /** The device is another library's, which destroys it and reports its errors. */
+  readonly borrowed: boolean;
   /** The best tier of its kernels. */
   readonly tier: GpuTier;
   /** Features of the device that kernels can use. */
@@ -105,22 +107,42 @@ export class Gpu {
   private readonly cached = new WeakMap<object, GPUBuffer>();
   private readonly collected = new FinalizationRegistry<GPUBuffer>((buffer) => this.release(buffer));
 
-  constructor(device: GPUDevice, software: boolean, tier: GpuTier, usable: ReadonlySet<string>) {
+  /** @param options.usable features that kernels may use where the device has them */
+  constructor(
+    device: GPUDevice,
+    options: { software: boolean; tier: GpuTier; usable: ReadonlySet<string>; borrowed: boolean },
+  ) {
     this.device = device;
-    this.software = software;
-    this.tier = tier;
-    this.features = new Set([...usable].filter((feature) => device.features.has(feature)));
+    this.software = options.software;
+    this.borrowed = options.borrowed;
+    this.tier = options.tier;
+    this.features = new Set([...options.usable].filter((feature) => device.features.has(feature)));
     const { subgroupMinSize: min, subgroupMaxSize: max } = device.adapterInfo;
     this.subgroups = device.features.has('subgroups') ? { min, max } : undefined;
     this.lost = device.lost.then((info) => {
       this.lostReason = `${info.reason}${info.message ? `: ${info.message}` : ''}`;
       return this.lostReason;
     });
-    device.addEventListener('uncapturederror', (event) => {
-      const { error } = event as GPUUncapturedErrorEvent;
-      event.preventDefault();
-      this.failure ??= failureOf(error);
-    });
+    device.addEventListener('uncapturederror', this.noteFailure);
+  }
+
+  private readonly noteFailure = (event: Event) => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    if (!this.borrowed) event.preventDefault();
+    this.failure ??= failureOf(error, this.borrowed);
+  };
+
+  /** Destroys the device; of a borrowed one, only the buffers that wait for reuse. */
+  async close(): Promise<void> {
+    if (!this.borrowed) {
+      this.device.destroy();
+      await this.lost;
+      return;
+    }
+    this.device.removeEventListener('uncapturederror', this.noteFailure);
+    for (const buffer of [...this.pool.values()].flat()) buffer.destroy();
+    this.pool.clear();
+    this.pooledBytes = 0;
   }
 
   get limits(): GPUSupportedLimits {
@@ -224,6 +246,26 @@ export class Gpu {
   /** A tensor whose content a kernel will write. */
   empty(shape: Shape, dtype: DType): GpuTensor {
     return new GpuTensor(this, this.allocate(sizeOf(shape) * bytesPerElement(dtype)), shape, dtype);
+  }
+
+  /** Queues a copy of `bytes` bytes, a multiple of 4, to the start of another buffer. */
+  copy(from: GPUBuffer, offset: number, to: GPUBuffer, bytes: number): void {
+    if (bytes === 0) return;
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(from, offset, to, 0, bytes);
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  /** What WebGPU says against reading a buffer; null if nothing. */
+  async tryCopy(buffer: GPUBuffer): Promise<GPUError | null> {
+    const target = this.allocate(4, COPY_DST);
+    this.device.pushErrorScope('validation');
+    try {
+      this.copy(buffer, 0, target, 4);
+    } finally {
+      this.release(target);
+    }
+    return this.device.popErrorScope();
   }
 
   async read(buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
@@ -382,10 +424,12 @@ function lostError(reason: string, cause?: unknown): DeviceError {
   );
 }
 
-function failureOf(error: GPUError): DeviceError {
+function failureOf(error: GPUError, shared = false): DeviceError {
   const memory = error.constructor.name === 'GPUOutOfMemoryError';
   return new DeviceError(
-    memory ? 'the GPU is out of memory' : 'WebGPU refused a command',
+    memory
+      ? 'the GPU is out of memory'
+      : `WebGPU refused a command${shared ? ', ours or that of a library that shares the device' : ''}`,
     { needs: memory ? 'free GPU memory' : 'valid commands', has: error.message },
     { cause: error },
   );

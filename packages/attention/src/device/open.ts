@@ -8,6 +8,11 @@ export interface OpenOptions {
   threads?: number;
   /** Dawn features to enable besides those that tiers need, in Node only. */
   dawnFeatures?: readonly string[];
+  /**
+   * A GPUDevice that another library has opened (or will be given), so that buffers need no copying between the two.
+   * It stays its owner's: close() frees what is ours and leaves the device open. For the kind webgpu only.
+   */
+  gpuDevice?: GPUDevice;
 }
 
 const kinds = ['reference', 'wasm', 'webgpu'] as const;
@@ -21,6 +26,13 @@ export async function openDevice(
   kind: DeviceKind | 'auto' = 'auto',
   options: OpenOptions = {},
 ): Promise<Device> {
+  if (options.gpuDevice && (kind === 'reference' || kind === 'wasm'))
+    throw new ArgumentError(
+      'openDevice',
+      'gpuDevice',
+      `given for the kind ${kind}`,
+      'with the kind webgpu only',
+    );
   switch (kind) {
     case 'reference': {
       const { ReferenceDevice } = await import('./reference.ts');
@@ -41,7 +53,7 @@ export async function openDevice(
       try {
         return await openDevice('webgpu', options);
       } catch (error) {
-        if (!(error instanceof DeviceError)) throw error;
+        if (!(error instanceof DeviceError) || options.gpuDevice) throw error;
         return openDevice('wasm', options);
       }
     }

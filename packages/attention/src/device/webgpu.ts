@@ -68,9 +68,8 @@ export class WebGPUDevice implements Device {
     return this.gpu.finish();
   }
 
-  async close(): Promise<void> {
-    this.gpu.device.destroy();
-    await this.gpu.lost;
+  close(): Promise<void> {
+    return this.gpu.close();
   }
 }
 
@@ -83,6 +82,7 @@ const open = new Set<GPUDevice>();
  *   adapter, or saying what the adapter lacks for the tier
  */
 export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevice> {
+  if (options.gpuDevice) return borrow(options.gpuDevice, options);
   const adapter = await findAdapter(options.dawnFeatures);
   const software = isSoftware(adapter);
   const tier = resolveTier(options.tier, usableFeatures(adapter), software);
@@ -109,10 +109,24 @@ export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevic
     );
   }
   open.add(device);
-  const { info } = adapter;
+  const gpu = new Gpu(device, { software, tier, usable: usableFeatures(adapter), borrowed: false });
+  gpu.lost.then(() => open.delete(device));
+  return new WebGPUDevice(gpu, describe(adapter.info, software));
+}
+
+function borrow(device: GPUDevice, options: OpenOptions): WebGPUDevice {
+  if (typeof device.createComputePipelineAsync !== 'function' || !device.queue)
+    throw new ArgumentError('openDevice', 'gpuDevice', String(device), 'a GPUDevice');
+  const { adapterInfo: info } = device;
+  const software = isSoftware({ info });
+  const usable = usableFeatures({ features: device.features, info });
+  const tier = resolveTier(options.tier, usable, software);
+  const gpu = new Gpu(device, { software, tier, usable, borrowed: true });
+  return new WebGPUDevice(gpu, `${describe(info, software)}, shared`);
+}
+
+function describe(info: GPUAdapterInfo, software: boolean): string {
   const words = [info.vendor, info.architecture, info.device, info.description].filter((word) => word);
   if (software) words.push('fallback adapter: software');
-  const gpu = new Gpu(device, software, tier, usableFeatures(adapter));
-  gpu.lost.then(() => open.delete(device));
-  return new WebGPUDevice(gpu, [...new Set(words)].join(', '));
+  return [...new Set(words)].join(', ');
 }
