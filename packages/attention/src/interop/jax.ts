@@ -3,6 +3,7 @@ import { GpuTensor } from '../device/gpu.ts';
 import { ArgumentError } from '../errors.ts';
 import { bytesPerElement, type DType, sizeOf, type Tensor } from '../tensor.ts';
 import { checkUsable, fromLibraryBuffer } from './buffers.ts';
+import { hostArray } from './half.ts';
 
 /** What is used of a jax-js array. Reading one consumes a reference to it; `ref` makes another. */
 export interface JaxArray {
@@ -19,7 +20,7 @@ export interface JaxArray {
 /** What is used of jax-js's `numpy`; A is its Array. */
 export interface JaxNumpy<A extends JaxArray> {
   zeros(shape: number[], options: { dtype: never; device: never }): A;
-  array(values: Float32Array | Uint32Array, options: { shape: number[]; dtype: never; device: never }): A;
+  array(values: never, options: { shape: number[]; dtype: never; device: never }): A;
 }
 
 const dtypes: Readonly<Record<string, DType>> = { float32: 'f32', float16: 'f16', uint32: 'u32' };
@@ -69,8 +70,7 @@ export async function toJax<A extends JaxArray>(
   const options = { dtype: dtype as never, device: backend as never };
   if (!(tensor instanceof GpuTensor) || backend !== 'webgpu' || sizeOf(shape) === 0) {
     const numbers = await tensor.read();
-    const values = numbers instanceof Float64Array ? Float32Array.from(numbers) : numbers;
-    return numpy.array(values, { ...options, shape });
+    return numpy.array(hostArray(numbers, tensor.dtype) as never, { ...options, shape });
   }
   const array = numpy.zeros(shape, options);
   try {

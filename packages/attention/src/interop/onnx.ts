@@ -3,7 +3,7 @@ import { GpuTensor } from '../device/gpu.ts';
 import { ArgumentError } from '../errors.ts';
 import { type DType, sizeOf, type Tensor } from '../tensor.ts';
 import { fromLibraryBuffer } from './buffers.ts';
-import { fromHalves, toHalves } from './half.ts';
+import { fromHalves, hostArray } from './half.ts';
 
 /** What is used of a Tensor of onnxruntime-web and onnxruntime-node. */
 export interface OnnxTensor {
@@ -85,13 +85,6 @@ export async function toOnnx<T extends OnnxTensor>(
       dispose: () => tensor.dispose(),
     });
   }
-  const numbers = await tensor.read();
-  const data = tensor.dtype === 'f16' ? halves(numbers) : numbers;
-  return new OnnxTensor(type, (data instanceof Float64Array ? Float32Array.from(data) : data) as never, dims);
-}
-
-/** onnxruntime wants a Float16Array where the platform has one, else the bits. */
-function halves(numbers: ArrayLike<number>): unknown {
-  const { Float16Array } = globalThis as { Float16Array?: { from(numbers: ArrayLike<number>): unknown } };
-  return Float16Array ? Float16Array.from(numbers) : toHalves(numbers);
+  const numbers = hostArray(await tensor.read(), tensor.dtype);
+  return new OnnxTensor(type, numbers as never, dims);
 }
