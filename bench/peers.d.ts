@@ -59,6 +59,7 @@ declare module '@tensorflow/tfjs-core' {
   export function mul(a: Tensor, b: Tensor | number): Tensor;
   export function matMul(a: Tensor, b: Tensor, transposeA?: boolean, transposeB?: boolean): Tensor;
   export function softmax(scores: Tensor): Tensor;
+  export function slice(x: Tensor, begin: number[], size: number[]): Tensor;
   export function tidy<T>(work: () => T): T;
   export function registerBackend(name: string, factory: () => Promise<object>, priority?: number): boolean;
   export function removeBackend(name: string): void;

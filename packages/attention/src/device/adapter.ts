@@ -135,13 +135,17 @@ async function loadDawn(): Promise<{ create(options: string[]): GPU; globals: Re
   }
 }
 
+/** What was put into VK_ICD_FILENAMES here: a later device must not take it for the caller's choice. */
+let chosenDriver: string | undefined;
+
 /** The caller's own choice of a driver stays; without one, SwiftShader is looked for where browsers keep it. */
 async function requestFromSoftware(features: readonly string[]): Promise<GPUAdapter | null> {
   const { env } = process;
-  if (process.platform !== 'linux' || env.VK_ICD_FILENAMES || env.VK_DRIVER_FILES) return null;
+  if (process.platform !== 'linux' || env.VK_DRIVER_FILES) return null;
+  if (env.VK_ICD_FILENAMES && env.VK_ICD_FILENAMES !== chosenDriver) return null;
   const { existsSync } = process.getBuiltinModule('node:fs');
-  const driver = softwareDrivers.find((path) => existsSync(path));
-  if (!driver) return null;
-  env.VK_ICD_FILENAMES = driver;
-  return requestFromDawn(features, driver);
+  chosenDriver ??= softwareDrivers.find((path) => existsSync(path));
+  if (!chosenDriver) return null;
+  env.VK_ICD_FILENAMES = chosenDriver;
+  return requestFromDawn(features, chosenDriver);
 }
