@@ -1,4 +1,11 @@
-import { type BenchFile, type BenchResult, median } from '../packages/site/src/shared/bench.ts';
+import {
+  type BenchFile,
+  type BenchResult,
+  isOurs,
+  median,
+  peerInWords,
+  timeInWords,
+} from '../packages/site/src/shared/bench.ts';
 
 const WIDTH = 820;
 const LEFT = 210; // room for names
@@ -34,26 +41,24 @@ function bars(group: readonly BenchResult[], top: number): string {
   const lines = [
     `<text x="12" y="${top + 24}" font-weight="600" fill="#1a1a1a">${escaped(group[0].case.title)}</text>`,
   ];
-  group.forEach(({ peer, samplesMs }, index) => {
+  group.forEach((result, index) => {
+    const { peer, samplesMs } = result;
     const middle = median(samplesMs);
     const y = top + HEAD + index * ROW;
     const width = Math.max(middle * scale, 1).toFixed(1);
-    const ours = peer.startsWith('saccade');
-    const look = ours ? 'fill="#1f5fa8"' : 'fill="#e8e8e8" stroke="#8a8a8a"';
+    const look = isOurs(result) ? 'fill="#1f5fa8"' : 'fill="#e8e8e8" stroke="#8a8a8a"';
     const dots = samplesMs
       .map((sample) => Math.min(sample, most * 1.02))
       .map((sample) => `<circle cx="${(LEFT + sample * scale).toFixed(1)}" cy="${y + 8}" r="1.6"/>`);
     lines.push(
-      `<text x="${LEFT - 8}" y="${y + 12}" text-anchor="end" fill="#1a1a1a">${escaped(peer)}</text>`,
+      `<text x="${LEFT - 8}" y="${y + 12}" text-anchor="end" fill="#1a1a1a">${escaped(peerInWords(peer))}</text>`,
       `<rect x="${LEFT}" y="${y}" width="${width}" height="16" ${look}/>`,
       `<g fill="#1a1a1a" fill-opacity="0.45">${dots.join('')}</g>`,
-      `<text x="${LEFT + Number(width) + 6}" y="${y + 12}" fill="#1a1a1a">${time(middle)}</text>`,
+      `<text x="${LEFT + Number(width) + 6}" y="${y + 12}" fill="#1a1a1a">${timeInWords(middle)}</text>`,
     );
   });
   return lines.join('\n');
 }
-
-const time = (ms: number) => `${ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3)} ms`;
 
 function escaped(text: string): string {
   return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;');

@@ -1,11 +1,10 @@
-import { type BenchFile, type BenchResult, median, operations } from '../packages/site/src/shared/bench.ts';
-
-/** Operations a second on the pairs that the mask keeps, in words. */
-export function rateInWords(perSecond: number): string {
-  return perSecond >= 1e12
-    ? `${(perSecond / 1e12).toFixed(1)} TFLOP/s`
-    : `${(perSecond / 1e9).toFixed(1)} GFLOP/s`;
-}
+import {
+  type BenchFile,
+  type BenchResult,
+  median,
+  rateInWords,
+  shapeInWords,
+} from '../packages/site/src/shared/bench.ts';
 
 /**
  * How much faster the first is: the median of the ratios within a round, in which both ran one after the other and so
@@ -20,10 +19,13 @@ export function timesFaster(ours: BenchResult, theirs: BenchResult): number {
 /** The lines of a case for the terminal. */
 export function report(id: string, { results, skipped }: Pick<BenchFile, 'results' | 'skipped'>): string {
   const ran = results.filter((result) => result.case.id === id);
-  const lines = ran.length > 0 ? [`${id}: ${ran[0].case.title}, ${shapeInWords(ran[0])}`] : [`${id}:`];
+  const lines =
+    ran.length > 0
+      ? [`${id}: ${ran[0].case.title}, ${shapeInWords(ran[0].case)}, ${ran[0].samplesMs.length} rounds`]
+      : [`${id}:`];
   for (const result of ran) {
     const middle = median(result.samplesMs);
-    const rate = rateInWords(operations(result.case) / (middle / 1e3));
+    const rate = rateInWords(result.case, middle);
     const best = Math.min(...result.samplesMs).toFixed(3);
     const beside =
       result === ran[0] ? '' : `, ${timesFaster(ran[0], result).toFixed(2)} x the time of ${ran[0].peer}`;
@@ -35,10 +37,4 @@ export function report(id: string, { results, skipped }: Pick<BenchFile, 'result
   for (const { peer, why } of skipped.filter((entry) => entry.case === id))
     lines.push(`  ${peer.padEnd(24)} not run: ${why}`);
   return lines.join('\n');
-}
-
-function shapeInWords({ case: item, samplesMs }: BenchResult): string {
-  const { batch, heads, queryTokens, keyTokens, headDim, dtype } = item;
-  const tokens = queryTokens === keyTokens ? `${queryTokens}` : `${queryTokens} of ${keyTokens}`;
-  return `${batch} x ${heads} x ${tokens} x ${headDim}, ${dtype}, ${samplesMs.length} rounds`;
 }

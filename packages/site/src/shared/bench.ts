@@ -98,3 +98,79 @@ export function operations(item: BenchCase): number {
   const products = item.pass === 'forward' ? 2 : 5;
   return 2 * products * item.batch * item.heads * keptPairs(item) * item.headDim;
 }
+
+/** A stored run with the name of its file, without `.json`. */
+export interface StoredBench {
+  name: string;
+  file: BenchFile;
+}
+
+/** What ran one case on one machine, side by side in one run. */
+export interface Comparison {
+  facts: BenchCase;
+  machine: BenchFile['machine'];
+  /** Where it is stored, and of which day and commit it is. */
+  name: string;
+  date: string;
+  commit: string;
+  /** Ours first, then the others, each with the faster first. */
+  results: readonly BenchResult[];
+}
+
+export const isOurs = ({ peer }: { peer: string }) => peer.startsWith('saccade');
+
+/** The latest full run of each case on each machine, in the order of the machines' latest runs and of their cases. */
+export function latestComparisons(stored: readonly StoredBench[]): Comparison[] {
+  const found = new Map<string, Comparison>();
+  const byDate = stored
+    .filter(({ file }) => !file.quick)
+    .sort((a, b) => b.file.date.localeCompare(a.file.date));
+  for (const { name, file } of byDate) {
+    for (const { case: facts } of file.results) {
+      const key = `${file.machine.id} ${facts.id}`;
+      if (found.get(key)) continue;
+      const results = file.results
+        .filter((result) => result.case.id === facts.id)
+        .sort((a, b) => Number(isOurs(b)) - Number(isOurs(a)) || median(a.samplesMs) - median(b.samplesMs));
+      const { machine, date, commit } = file;
+      found.set(key, { facts, machine, name, date, commit, results });
+    }
+  }
+  const machines = [...new Set(byDate.map(({ file }) => file.machine.id))];
+  return [...found.values()].sort((a, b) => machines.indexOf(a.machine.id) - machines.indexOf(b.machine.id));
+}
+
+/** 1 x 16 x 4096 x 128, f32: batch, heads, tokens, headDim; queries of keys where they differ. */
+export function shapeInWords({ batch, heads, queryTokens, keyTokens, headDim, dtype }: BenchCase): string {
+  const tokens = queryTokens === keyTokens ? `${queryTokens}` : `${queryTokens} of ${keyTokens}`;
+  return `${batch} x ${heads} x ${tokens} x ${headDim}, ${dtype}`;
+}
+
+/** Operations a second on the pairs that the mask keeps. */
+export function rateInWords(item: BenchCase, timeMs: number): string {
+  const perSecond = operations(item) / (timeMs / 1e3);
+  return perSecond >= 1e12
+    ? `${(perSecond / 1e12).toFixed(1)} TFLOP/s`
+    : `${(perSecond / 1e9).toFixed(1)} GFLOP/s`;
+}
+
+export function timeInWords(timeMs: number): string {
+  return `${timeMs >= 100 ? timeMs.toFixed(0) : timeMs.toPrecision(3)} ms`;
+}
+
+/** saccade-webgpu-portable as Saccade, WebGPU, portable. */
+export function peerInWords(peer: string): string {
+  const names: Readonly<Record<string, string>> = {
+    'saccade-wasm': 'Saccade, WASM',
+    'onnxruntime-cpu': 'onnxruntime, processor',
+    'onnxruntime-webgpu': 'onnxruntime, WebGPU',
+    'jax-js-wasm': 'jax-js, WASM',
+    'jax-js-webgpu': 'jax-js, WebGPU',
+    'tensorflow-js-wasm': 'TensorFlow.js, WASM',
+    'tensorflow-js-webgpu': 'TensorFlow.js, WebGPU',
+    'torch-sdpa': 'PyTorch SDPA',
+    'torch-flex': 'PyTorch FlexAttention',
+  };
+  const tier = /^saccade-webgpu-(\w+)$/.exec(peer)?.[1];
+  return tier ? `Saccade, WebGPU, ${tier}` : (names[peer] ?? peer);
+}
