@@ -224,7 +224,7 @@ describe('speed', () => {
     const { page, close } = await open('/speed', { javaScriptEnabled: false });
     const text = await page.locator('figure').innerText();
     for (const words of [
-      'Dense, f32',
+      'Dense',
       '1 x 16 x 4096 x 128, f32',
       'Saccade, WebGPU, portable',
       '6.00 ms',

@@ -54,7 +54,7 @@ export async function storeLedger(results: string, file: LedgerFile): Promise<vo
 
 const benchCase: BenchCase = {
   id: 'dense-f32',
-  title: 'Dense, f32',
+  title: 'Dense',
   pass: 'forward',
   mask: { kind: 'none' },
   dtype: 'f32',
