@@ -1,5 +1,5 @@
 import { cacheKernelsOnGpu } from '../cache/webgpu.ts';
-import { DeviceError } from '../errors.ts';
+import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnGpu } from '../select/webgpu.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
