@@ -62,6 +62,8 @@ async function forward(device: attention.Device, facts: BenchCase, inputs: Input
       last.dispose();
     },
     async output() {
+      const { tier } = await attend(query, key, value, options);
+      if (tier !== undefined && tier !== device.tier) throw new Error(`such calls run on the tier ${tier}`);
       const last = await chained(1);
       const numbers = (await last.read()) as Float32Array;
       last.dispose();

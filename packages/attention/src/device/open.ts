@@ -13,6 +13,11 @@ export interface OpenOptions {
    * It stays its owner's: close() frees what is ours and leaves the device open. For the kind webgpu only.
    */
   gpuDevice?: GPUDevice;
+  /**
+   * Checks, before each call, that the lists of its plan name tokens and blocks that exist, by reading them back: slow, for
+   * finding mistakes. Without it such a token or block counts as no key. Default: false.
+   */
+  debug?: boolean;
 }
 
 const kinds = ['reference', 'wasm', 'webgpu'] as const;
@@ -36,7 +41,7 @@ export async function openDevice(
   switch (kind) {
     case 'reference': {
       const { ReferenceDevice } = await import('./reference.ts');
-      return new ReferenceDevice();
+      return new ReferenceDevice(options.debug);
     }
     case 'wasm': {
       const { openWasm } = await import('./wasm.ts');

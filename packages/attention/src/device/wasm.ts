@@ -35,7 +35,8 @@ export async function openWasm(options: OpenOptions = {}): Promise<Device> {
   const start = { module, memory: heap.memory };
   const kernel = await instantiate(module, heap.memory);
   const pool = shared ? await WasmPool.open(threads, start) : undefined;
-  return new WasmDevice({ heap, start, kernel, pool, threads: shared ? threads : 1, relaxed });
+  const parts = { heap, start, kernel, pool, threads: shared ? threads : 1, relaxed };
+  return new WasmDevice(parts, options.debug);
 }
 
 class WasmDevice implements Device {
@@ -45,11 +46,13 @@ class WasmDevice implements Device {
   readonly capabilities: Device['capabilities'];
   readonly lost = new Promise<string>(() => {});
   readonly kernels: Kernels;
+  readonly debug: boolean;
   private readonly heap: WasmHeap;
   private readonly pool: WasmPool | undefined;
   private readonly runtime: WasmRuntime;
 
-  constructor(parts: Omit<ConstructorParameters<typeof WasmRuntime>[0], 'device'>) {
+  constructor(parts: Omit<ConstructorParameters<typeof WasmRuntime>[0], 'device'>, debug = false) {
+    this.debug = debug;
     const { heap, pool, threads, relaxed } = parts;
     this.heap = heap;
     this.pool = pool;

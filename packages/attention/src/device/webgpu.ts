@@ -16,10 +16,12 @@ export class WebGPUDevice implements Device {
   readonly description: string;
   readonly capabilities: Device['capabilities'];
   readonly kernels: Kernels;
+  readonly debug: boolean;
   /** For measuring and for tests: what the kernels run on. */
   readonly gpu: Gpu;
 
-  constructor(gpu: Gpu, description: string) {
+  constructor(gpu: Gpu, description: string, debug = false) {
+    this.debug = debug;
     this.gpu = gpu;
     this.description = description;
     const { limits, subgroups } = gpu;
@@ -111,7 +113,7 @@ export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevic
   open.add(device);
   const gpu = new Gpu(device, { software, tier, usable: usableFeatures(adapter), borrowed: false });
   gpu.lost.then(() => open.delete(device));
-  return new WebGPUDevice(gpu, describe(adapter.info, software));
+  return new WebGPUDevice(gpu, describe(adapter.info, software), options.debug);
 }
 
 function borrow(device: GPUDevice, options: OpenOptions): WebGPUDevice {
@@ -122,7 +124,7 @@ function borrow(device: GPUDevice, options: OpenOptions): WebGPUDevice {
   const usable = usableFeatures({ features: device.features, info });
   const tier = resolveTier(options.tier, usable, software);
   const gpu = new Gpu(device, { software, tier, usable, borrowed: true });
-  return new WebGPUDevice(gpu, `${describe(info, software)}, shared`);
+  return new WebGPUDevice(gpu, `${describe(info, software)}, shared`, options.debug);
 }
 
 function describe(info: GPUAdapterInfo, software: boolean): string {

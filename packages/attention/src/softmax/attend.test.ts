@@ -62,6 +62,7 @@ const refused: Refused[] = [
     argument: 'key',
     given: 'f16',
   },
+  { why: 'a scale that is NaN', options: { scale: Number.NaN }, argument: 'scale', given: 'NaN' },
   { why: 'a scale that is infinite', options: { scale: Infinity }, argument: 'scale', given: 'Infinity' },
   { why: 'a plan for other lengths', options: { plan: densePlan(6, 4) }, argument: 'plan', given: '4 keys' },
   {

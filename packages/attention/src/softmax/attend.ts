@@ -9,6 +9,7 @@ import {
 } from '../mods/expression.ts';
 import { densePlan, type Plan } from '../plan.ts';
 import { type DType, requireLive, sameShape, type Tensor } from '../tensor.ts';
+import { checkLists } from './check-lists.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
 
 export interface AttendOptions {
@@ -39,7 +40,8 @@ export interface AttendOptions {
  * @param value [batch, keyHeads, keyTokens, valueDim]
  * @returns output [batch, heads, queryTokens, valueDim] and logSumExp [batch, heads, queryTokens] (natural log).
  *   A query that sees no key gets zeros and -Infinity. `tier` says which kind of kernel ran.
- * @throws ArgumentError before anything is launched if shapes, dtypes, devices or options do not fit;
+ * @throws ArgumentError before anything is launched if shapes, dtypes, devices or options do not fit, on a device opened
+ *   with debug also if the plan's lists name what does not exist;
  *   DeviceError if the machine cannot do it, or not on the tier asked for; the signal's reason when cancelled
  *
  * Online softmax over key tiles after Dao et al. 2022 (FlashAttention); nothing of size queryTokens x keyTokens exists.
@@ -50,8 +52,12 @@ export async function attend(
   value: Tensor,
   options: AttendOptions = {},
 ): Promise<AttendResult> {
-  const request = checkAttend(query, key, value, options);
+  let request = checkAttend(query, key, value, options);
   throwIfAborted(options.signal);
+  if (query.device.debug) {
+    await checkLists(request.plan);
+    request = checkAttend(query, key, value, options); // a tensor may have been disposed of meanwhile
+  }
   return query.device.kernels.attend(request);
 }
 
