@@ -15,7 +15,7 @@ import { bytesPerElement, sizeOf } from '../packages/attention/src/tensor.ts';
 import { expectClose, randomArray, tolerances } from '../packages/attention/src/testing/close.ts';
 import { assemble, wgsl } from '../packages/attention/src/wgsl/assemble.ts';
 import { read, uniform, write } from '../packages/attention/src/wgsl/bindings.ts';
-import { median } from './report.ts';
+import { median } from '../packages/site/src/shared/bench.ts';
 
 const { values: flags } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } },

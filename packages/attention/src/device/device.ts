@@ -44,6 +44,8 @@ export interface Device {
   resetPeak(): void;
   /** Resolves with the reason once the device is lost; never for the reference and WASM. */
   readonly lost: Promise<string>;
+  /** Calls check the lists of their plans first, also those that a selection left on the device. */
+  readonly debug: boolean;
   close(): Promise<void>;
   readonly kernels: Kernels;
 }

@@ -43,8 +43,10 @@ export class ReferenceDevice implements Device {
   readonly memory = { currentBytes: 0, peakBytes: 0 };
   readonly lost = new Promise<string>(() => {});
   readonly kernels: Kernels;
+  readonly debug: boolean;
 
-  constructor() {
+  constructor(debug = false) {
+    this.debug = debug;
     const f64 = (data: Float64Array, shape: Shape) => new HostTensor(this, data, shape, 'f64');
     const attention = (shape: Shape, result: { output: Float64Array; logSumExp: Float64Array }) => ({
       output: f64(result.output, shape),

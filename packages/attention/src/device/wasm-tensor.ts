@@ -54,8 +54,9 @@ export class WasmTensor implements Tensor {
   }
 
   dispose(): void {
-    if (!this.disposed) this.heap.release(this.storage);
+    if (this.disposed) return;
     this.disposed = true;
+    this.heap.inFlight.afterThese(() => this.heap.release(this.storage));
   }
 }
 

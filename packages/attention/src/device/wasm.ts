@@ -4,6 +4,7 @@ import { selectionOnWasm } from '../select/wasm.ts';
 import { WasmAttention } from '../softmax/tiers/wasm.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
+import { guarded } from './in-flight.ts';
 import type { OpenOptions } from './open.ts';
 import { WasmHeap } from './wasm-heap.ts';
 import { hasRelaxedSimd, hasSimd, loadKernel } from './wasm-load.ts';
@@ -34,7 +35,8 @@ export async function openWasm(options: OpenOptions = {}): Promise<Device> {
   const start = { module, memory: heap.memory };
   const kernel = await instantiate(module, heap.memory);
   const pool = shared ? await WasmPool.open(threads, start) : undefined;
-  return new WasmDevice({ heap, start, kernel, pool, threads: shared ? threads : 1, relaxed });
+  const parts = { heap, start, kernel, pool, threads: shared ? threads : 1, relaxed };
+  return new WasmDevice(parts, options.debug);
 }
 
 class WasmDevice implements Device {
@@ -44,11 +46,13 @@ class WasmDevice implements Device {
   readonly capabilities: Device['capabilities'];
   readonly lost = new Promise<string>(() => {});
   readonly kernels: Kernels;
+  readonly debug: boolean;
   private readonly heap: WasmHeap;
   private readonly pool: WasmPool | undefined;
   private readonly runtime: WasmRuntime;
 
-  constructor(parts: Omit<ConstructorParameters<typeof WasmRuntime>[0], 'device'>) {
+  constructor(parts: Omit<ConstructorParameters<typeof WasmRuntime>[0], 'device'>, debug = false) {
+    this.debug = debug;
     const { heap, pool, threads, relaxed } = parts;
     this.heap = heap;
     this.pool = pool;
@@ -61,12 +65,12 @@ class WasmDevice implements Device {
     };
     this.runtime = new WasmRuntime({ ...parts, device: this });
     const attention = new WasmAttention(this.runtime);
-    this.kernels = {
+    this.kernels = guarded(heap.inFlight, {
       attend: (request) => attention.attend(request),
       merge: (request) => attention.merge(request),
       ...selectionOnWasm(this.runtime),
       cache: cacheKernelsOnHost(hostMemory(this.runtime)),
-    };
+    });
   }
 
   get memory() {
