@@ -9,6 +9,8 @@ import type { Corpus } from './recommend.ts';
 export interface Services {
   database: Database;
   ledger: Ledger;
+  /** IANA name of the zone in which the days of editions are counted. */
+  zone: string;
   accounts: Accounts;
   mailer: Mailer;
   limits: Limits;

@@ -27,6 +27,7 @@ const schema = z.object({
   MAIL_FROM: optional(
     z.string().regex(/^[^\r\n]*@[^\r\n]*$/, 'an address, such as Saccade <papers@example.org>'),
   ),
+  SACCADE_ZONE: optional(z.string().refine(isZone, 'a time zone such as Europe/Zurich')),
 });
 
 export interface Settings {
@@ -36,6 +37,8 @@ export interface Settings {
   data: string;
   /** The ledger's folder; default: results/ of the clone. */
   results?: string;
+  /** Zone in which the days of editions are counted. */
+  zone: string;
   /** A PostgreSQL server instead of the embedded database. */
   databaseUrl?: string;
   /** Where readers reach the site, if that is not where it listens: in mails, and for cookies on https. */
@@ -68,6 +71,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     host: HOST,
     data: resolve(SACCADE_DATA),
     results: SACCADE_RESULTS && resolve(SACCADE_RESULTS),
+    zone: rest.SACCADE_ZONE ?? 'UTC',
     databaseUrl: DATABASE_URL,
     origin: rest.SACCADE_ORIGIN,
     secret: rest.SACCADE_SECRET,
@@ -78,3 +82,11 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
 
 /** Holds a password, so messages do not repeat it. */
 const secret = new Set(['DATABASE_URL', 'SACCADE_SECRET', 'SMTP_URL']);
+
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}
