@@ -9,7 +9,7 @@ import { preparePapers } from '../prepare.ts';
 import { seed } from '../seed.ts';
 import { ledgerFile, storeLedger } from './fixtures.ts';
 
-/** The site in this process with the 41 papers, on a database in memory; its pages are blank. */
+/** The site in this process with the 41 papers; its pages are blank. */
 export interface TestSite {
   database: Database;
   app: Hono;
@@ -20,9 +20,13 @@ export interface TestSite {
   close(): Promise<void>;
 }
 
-export async function openSite(zone = 'UTC'): Promise<TestSite> {
+/** @param open makes its database: in memory unless it says otherwise (see databases.ts) */
+export async function openSite(
+  zone = 'UTC',
+  open: () => Promise<Database> = openEmbedded,
+): Promise<TestSite> {
   const folder = mkdtempSync(join(tmpdir(), 'saccade-site-'));
-  const database = await openEmbedded();
+  const database = await open();
   await seed(database);
   await preparePapers(database, zone);
   await storeLedger(folder, ledgerFile());
