@@ -205,7 +205,7 @@ describe('without JavaScript', () => {
     const { page, close } = await open('/', { javaScriptEnabled });
     expect(await page.locator('.card').count()).toBe(41);
     await page.locator('#search').fill('halo');
-    await page.getByRole('button', { name: 'Search' }).click();
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
     expect(page.url()).toContain('q=halo');
     expect(await page.locator('.card').count()).toBe(1);
     await page.locator('.card h2 a').click();

@@ -93,7 +93,7 @@ export async function searchPapers(
   const best = `ORDER BY score DESC, paper LIMIT ${MOST_ANSWERS}`;
   if (anchor)
     return database.query<Answer>(
-      `WITH found AS (SELECT found.paper FROM ${anchored} AS found ${where})
+      `WITH found AS MATERIALIZED (SELECT found.paper FROM ${anchored} AS found ${where})
        SELECT found.paper, sum(${score}) AS score
        FROM ${postingsOf(asked)} JOIN found ON found.paper = postings.paper GROUP BY found.paper ${best}`,
       parameters,
