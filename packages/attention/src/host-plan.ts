@@ -19,6 +19,8 @@ export interface HostPlan {
     block: number,
     visit: (keySlot: number, token: number, full: boolean) => void,
   ): void;
+  /** Key block that key slot `keySlot` of a query block lies in; 0 where the plan has no key blocks. */
+  keyBlock(list: number, block: number, keySlot: number): number;
 }
 
 /** Reads device lists back (selections) and makes the plan walkable on the host. */
@@ -36,6 +38,7 @@ export async function resolvePlan(plan: Plan): Promise<HostPlan> {
     queryToken: (slot: number) => orderOf(queries.order, slot),
     listOf: (batch: number, head: number, heads: number) =>
       (plan.listBatches === 1 ? 0 : batch) * plan.listHeads + Math.floor(head / (heads / plan.listHeads)),
+    keyBlock: () => 0,
   };
   switch (keys.kind) {
     case 'all':
@@ -69,6 +72,8 @@ export async function resolvePlan(plan: Plan): Promise<HostPlan> {
       return {
         ...base,
         keyCount: (list, block) => rows[2 * (list * blockCount + block) + 1] * layout.block,
+        keyBlock: (list, block, keySlot) =>
+          blocks[rows[2 * (list * blockCount + block)] + Math.floor(keySlot / layout.block)] & 0x7fffffff,
         forEachKey: (list, block, visit) => {
           const row = 2 * (list * blockCount + block);
           for (let entry = 0; entry < rows[row + 1]; entry++) {

@@ -1,5 +1,11 @@
 import type { SelectionKernels } from '../select/request.ts';
-import type { AttendRequest, AttendResult, MergeRequest } from '../softmax/request.ts';
+import type {
+  AttendGradients,
+  AttendRequest,
+  AttendResult,
+  BackwardRequest,
+  MergeRequest,
+} from '../softmax/request.ts';
 import type { DType, NumberArray, Shape, Tensor } from '../tensor.ts';
 
 export type DeviceKind = 'reference' | 'wasm' | 'webgpu';
@@ -50,6 +56,7 @@ export interface Device {
 /** What a backend implements. Same meaning everywhere; the reference says what is right. */
 export interface Kernels extends SelectionKernels {
   attend(request: AttendRequest): Promise<AttendResult>;
+  attendBackward(request: BackwardRequest): Promise<AttendGradients>;
   merge(request: MergeRequest): Promise<AttendResult>;
 }
 

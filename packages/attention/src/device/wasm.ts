@@ -62,6 +62,12 @@ class WasmDevice implements Device {
     const attention = new WasmAttention(this.runtime);
     this.kernels = {
       attend: (request) => attention.attend(request),
+      attendBackward: async () => {
+        throw new DeviceError('attendBackward() is not in this version on WASM', {
+          needs: 'a WebGPU or reference device',
+          has: 'WASM',
+        });
+      },
       merge: (request) => attention.merge(request),
       ...selectionOnWasm(this.runtime),
     };
