@@ -1,6 +1,7 @@
 import { DeviceError } from '../errors.ts';
 import { selectionOnGpu } from '../select/webgpu.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
+import { attendBackwardOnGpu } from '../softmax/webgpu-backward.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import { findAdapter, isSoftware } from './adapter.ts';
 import type { Device, GpuTier, Kernels } from './device.ts';
@@ -35,6 +36,7 @@ export class WebGPUDevice implements Device {
     };
     this.kernels = {
       attend: (request) => attendOnGpu(gpu, request),
+      attendBackward: (request) => attendBackwardOnGpu(gpu, request),
       merge: (request) => mergeOnGpu(gpu, request),
       ...selectionOnGpu(gpu),
     };

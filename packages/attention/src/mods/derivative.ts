@@ -58,6 +58,11 @@ export function differentiate(traced: Traced): Derivatives {
   };
 }
 
+/** Whether an expression is anything but the constant 1. */
+export function differsFromOne(node: Node): boolean {
+  return !isConstant(node, 1);
+}
+
 function passUnary(
   node: Extract<Node, { kind: 'unary' }>,
   adjoint: Node,

@@ -5,7 +5,7 @@ import { ArgumentError } from '../errors.ts';
 import { type TableHandle, table } from '../mods/expression.ts';
 import { blockListPlan, type Plan } from '../plan.ts';
 import type { Tensor } from '../tensor.ts';
-import { expectClose, randomArray, tolerances } from '../testing/close.ts';
+import { expectClose, numbers, randomArray, tolerances } from '../testing/close.ts';
 import { type AttendOptions, attend } from './attend.ts';
 import { attendBackward } from './backward.ts';
 import { mergeAttention } from './merge.ts';
@@ -96,7 +96,7 @@ describe('gradients agree with central differences', () => {
     };
     const loss = async () => {
       const { output, logSumExp } = (await run()).result;
-      const [o, l] = [await output.read(), await logSumExp.read()];
+      const [o, l] = [await numbers(output), await numbers(logSumExp)];
       const outputs = o.reduce((sum, x, i) => sum + x * arrays.outputGradient[i], 0);
       return l.reduce(
         (sum, x, i) => (x === -Infinity ? sum : sum + x * arrays.logSumExpGradient[i]),

@@ -1,5 +1,11 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 
+/** `queryInOrder(slot)`: the token in a query slot. */
+export const queryInOrder = ({ queryOrder }: { queryOrder: boolean }) => wgsl`
+fn queryInOrder(slot: u32) -> i32 {
+${queryOrder ? '  let token = plan[slot];\n  return select(i32(token), ABSENT, token == NO_TOKEN);' : '  return i32(slot);'}
+}`;
+
 /**
  * Which rows a workgroup owns, and the token of a query slot. Late queries come first: under a causal mask they have the
  * most keys.
@@ -33,10 +39,7 @@ fn locate(workgroup: u32) -> Located {
   tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyTokens;
   return tile;
 }
-
-fn queryInOrder(slot: u32) -> i32 {
-${queryOrder ? '  let token = plan[slot];\n  return select(i32(token), ABSENT, token == NO_TOKEN);' : '  return i32(slot);'}
-}`;
+${queryInOrder({ queryOrder })}`;
 
 /** The tokens of the tile's query slots, in the workgroup array `queryTokens`. */
 export const resolveQueries = wgsl`

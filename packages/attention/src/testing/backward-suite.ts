@@ -1,0 +1,263 @@
+import type { Device } from '../device/device.ts';
+import { openDevice } from '../device/open.ts';
+import { table } from '../mods/expression.ts';
+import { type Plan, selectedPlan } from '../plan.ts';
+import { blockMean, blockScores, topK } from '../select/select.ts';
+import { attend, checkAttend } from '../softmax/attend.ts';
+import { attendBackward, type BackwardOptions } from '../softmax/backward.ts';
+import type { AttendGradients } from '../softmax/request.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
+import { expectClose, randomArray, type Tolerance, tolerances } from './close.ts';
+import { type AttendCase, attendCases, type DeviceCase, disposeAll, stridedBlocks } from './suite.ts';
+
+interface BackwardCase extends Omit<AttendCase, 'options'> {
+  options?: (device: Device, outputShape: readonly number[]) => BackwardOptions | Promise<BackwardOptions>;
+}
+
+/**
+ * Gradients pass through two more products than outputs, and a weight's error grows with its score: about 3 times the
+ * forward pass's. f16 inputs are exact on both sides; what differs is the rounded output that the row sums are made of.
+ */
+const gradientTolerances: Record<'f32' | 'f16', Tolerance> = {
+  f32: { absolute: 6e-5, relative: 6e-5, rms: 2e-5 },
+  f16: { absolute: 1e-2, relative: 1e-2, rms: 4e-3 },
+};
+
+/** Keys gathered by an order that repeats tokens: each query block sees a run of its own, with tokens of others. */
+function gatheredPlan(tokens: number): Plan {
+  const block = 8;
+  const rows = Math.ceil(tokens / block);
+  const each = 11;
+  const order = Uint32Array.from({ length: rows * each }, (_, i) => (i * 13 + Math.floor(i / each)) % tokens);
+  return {
+    name: 'gathered keys',
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries: { slots: tokens, block },
+    keys: {
+      kind: 'ranges',
+      layout: { slots: order.length, block: 1, order },
+      ranges: Uint32Array.from({ length: 2 * rows }, (_, i) => (i % 2 === 0 ? (i / 2) * each : each)),
+    },
+    listBatches: 1,
+    listHeads: 1,
+  };
+}
+
+/** Runs of keys whose lists are on the device, one for each head; some empty, some beyond the last key. */
+function rangesOnDevice(device: Device, tokens: number, heads: number): Plan {
+  const block = 16;
+  const rows = heads * Math.ceil(tokens / block);
+  const ranges = Uint32Array.from({ length: 2 * rows }, (_, i) =>
+    i % 2 === 0 ? (i * 17) % tokens : i % 10 === 5 ? 0 : 20 + i,
+  );
+  return {
+    name: 'ranges on the device',
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries: { slots: tokens, block },
+    keys: {
+      kind: 'ranges',
+      layout: { slots: tokens, block: 1 },
+      ranges: device.tensor(ranges, [heads, rows / heads, 2]),
+    },
+    listBatches: 1,
+    listHeads: heads,
+  };
+}
+
+/** Blocks that a selection chose, lists for each batch and head. */
+async function chosenPlan(device: Device, tokens: number): Promise<Plan> {
+  const layout = { slots: tokens, block: 8 };
+  const shape = [2, 4, tokens, 8];
+  const means = [81, 82].map((seed) =>
+    blockMean(device.tensor(randomArray(seed, shape), shape, 'f32'), layout),
+  );
+  const scores = await blockScores(await means[0], await means[1]);
+  const selected = await topK(scores, { k: 3, forceOwn: true });
+  return selectedPlan({
+    name: 'selected',
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries: layout,
+    keys: layout,
+    selected,
+  });
+}
+
+const own: BackwardCase[] = [
+  {
+    name: 'a gradient of the log-sum-exp',
+    heads: 2,
+    keyHeads: 1,
+    queryTokens: 19,
+    keyTokens: 35,
+    headDim: 12,
+    valueDim: 20,
+    options: (device, shape) => ({
+      causal: true,
+      logSumExpGradient: device.tensor(randomArray(96, shape.slice(0, 3)), shape.slice(0, 3), 'f32'),
+    }),
+  },
+  {
+    name: 'tokens that stand in several key slots',
+    heads: 2,
+    queryTokens: 50,
+    headDim: 16,
+    options: () => ({ plan: gatheredPlan(50) }),
+  },
+  {
+    name: 'ranges whose lists are on the device',
+    heads: 2,
+    queryTokens: 150,
+    headDim: 8,
+    options: (device) => ({ plan: rangesOnDevice(device, 150, 2) }),
+  },
+  {
+    name: 'a selection that stays on the device, with sums for each block',
+    batch: 2,
+    heads: 4,
+    keyHeads: 2,
+    queryTokens: 70,
+    headDim: 16,
+    options: async (device) => ({ plan: await chosenPlan(device, 70), causal: true, blockSums: true }),
+  },
+  {
+    name: 'sums for each block, blocks smaller than a tile, and a bias for each key',
+    heads: 2,
+    queryTokens: 70,
+    headDim: 8,
+    options: (device) => {
+      const shape = [2, 70];
+      const bias = table(device.tensor(randomArray(97, shape), shape, 'f32'), shape);
+      return {
+        plan: stridedBlocks({ queryTokens: 70, keyTokens: 70, queryBlock: 16, keyBlock: 3 }),
+        score: ({ score, head, key, read }) => score.add(read(bias, head, key)),
+        tables: [bias],
+        blockSums: true,
+      };
+    },
+  },
+];
+
+/** Values that no gradient passes through, or an epilogue, which is refused. */
+const left = /NaN|1e30|epilogue/;
+
+const cases: BackwardCase[] = [...attendCases.filter(({ name }) => !left.test(name)), ...own];
+
+async function gradientsOf(item: BackwardCase, device: Device) {
+  const { batch = 1, heads = 1, queryTokens, headDim, dtype = 'f32', spread = 1 } = item;
+  const { keyHeads = heads, keyTokens = queryTokens, valueDim = headDim } = item;
+  const outputShape = [batch, heads, queryTokens, valueDim];
+  const shapes = {
+    query: [batch, heads, queryTokens, headDim],
+    key: [batch, keyHeads, keyTokens, headDim],
+    value: [batch, keyHeads, keyTokens, valueDim],
+    outputGradient: outputShape,
+  };
+  const spreads = { query: spread, key: spread, value: 1, outputGradient: 1 };
+  const names = ['query', 'key', 'value', 'outputGradient'] as const;
+  const inputs = Object.fromEntries(
+    names.map((name, i) => [name, randomArray(i + 1, shapes[name], spreads[name])]),
+  ) as Record<(typeof names)[number], Float32Array>;
+  item.prepare?.(inputs);
+  const [query, key, value, outputGradient] = names.map((name) =>
+    device.tensor(inputs[name], shapes[name], dtype),
+  );
+  const given = await item.options?.(device, outputShape);
+  const read = checkAttend(query, key, value, given ?? {}).score?.tables ?? [];
+  const options: BackwardOptions = {
+    ...given,
+    tables: read.filter(({ type }) => type === 'f32').map((each) => ({ table: each })),
+  };
+  const result = await attend(query, key, value, options);
+  const gradients = await attendBackward(query, key, value, result, outputGradient, options);
+  const numbers = await readGradients(gradients);
+  disposeAll([query, key, value, outputGradient, result.output, result.logSumExp, ...tensorsOf(gradients)]);
+  return numbers;
+}
+
+function tensorsOf({ query, key, value, tables, blockSums }: AttendGradients): Tensor[] {
+  return [query, key, value, ...tables, ...(blockSums ? [blockSums] : [])];
+}
+
+async function readGradients(gradients: AttendGradients): Promise<Record<string, ArrayLike<number>>> {
+  const { query, key, value, tables, blockSums } = gradients;
+  const named: [string, Tensor][] = [
+    ['query', query],
+    ['key', key],
+    ['value', value],
+    ...tables.map((tensor, i): [string, Tensor] => [`tables[${i}]`, tensor]),
+    ...(blockSums ? [['blockSums', blockSums] as [string, Tensor]] : []),
+  ];
+  return Object.fromEntries(
+    await Promise.all(named.map(async ([name, tensor]) => [name, await tensor.read()])),
+  );
+}
+
+async function runBackward(item: BackwardCase, device: Device): Promise<void> {
+  const expected = await gradientsOf(item, await openDevice('reference'));
+  const actual = await gradientsOf(item, device);
+  for (const name of Object.keys(expected))
+    expectClose(actual[name], expected[name], gradientTolerances[item.dtype ?? 'f32'], `gradient of ${name}`);
+}
+
+const random = (device: Device, seed: number, ...shape: number[]) =>
+  device.tensor(randomArray(seed, shape), shape, 'f32');
+
+const others: DeviceCase[] = [
+  {
+    name: 'five runs give the same bits',
+    run: async (device) => {
+      const item = own[own.length - 1];
+      const first = await gradientsOf(item, device);
+      for (let run = 1; run < 5; run++) {
+        const again = await gradientsOf(item, device);
+        for (const name of Object.keys(first)) {
+          const differs = Array.from(first[name]).findIndex((x, i) => !Object.is(x, again[name][i]));
+          if (differs >= 0) throw new Error(`run ${run}: gradient of ${name} differs at ${differs}`);
+        }
+      }
+    },
+  },
+  {
+    name: 'dS of a row sums to zero',
+    run: async (device) => {
+      const tensors = [random(device, 1, 1, 2, 40, 8), random(device, 2, 1, 2, 50, 8)] as const;
+      const [value, outputGradient] = [random(device, 3, 1, 2, 50, 8), random(device, 4, 1, 2, 40, 8)];
+      const rows = table(device.tensor(new Float32Array(80), [2, 40]), [2, 40]);
+      const options: BackwardOptions = {
+        score: ({ score, head, query, read }) => score.add(read(rows, head, query)),
+        tables: [rows],
+      };
+      const result = await attend(...tensors, value, options);
+      const { tables } = await attendBackward(...tensors, value, result, outputGradient, options);
+      expectClose(await tables[0].read(), new Float32Array(80), tolerances.f32, 'sums of dS');
+    },
+  },
+  {
+    name: 'with values that are one-hot the gradient of a value is its weight times the row',
+    run: async (device) => {
+      const tokens = 24;
+      const [query, key] = [random(device, 1, 1, 1, tokens, 8), random(device, 2, 1, 1, tokens, 8)];
+      const oneHot = new Float32Array(tokens * tokens);
+      for (let i = 0; i < tokens; i++) oneHot[i * tokens + i] = 1;
+      const value = device.tensor(oneHot, [1, 1, tokens, tokens]);
+      const result = await attend(query, key, value, { causal: true });
+      // dO = e_r in row r: dV[key][r] = P[r][key], which is the output itself, transposed
+      const gradients = await attendBackward(query, key, value, result, value, { causal: true });
+      const [weights, actual] = [await result.output.read(), await gradients.value.read()];
+      const expected = Float32Array.from(
+        { length: sizeOf(value.shape) },
+        (_, at) => weights[(at % tokens) * tokens + Math.floor(at / tokens)],
+      );
+      expectClose(actual, expected, tolerances.f32, 'gradient of value');
+    },
+  },
+];
+
+/** What every device's attendBackward() must do as the reference does. */
+export const backwardCases: readonly DeviceCase[] = [
+  ...cases.map((item) => ({ name: item.name, run: (device: Device) => runBackward(item, device) })),
+  ...others,
+];
