@@ -1,10 +1,63 @@
-import { afterAll, describe, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Device } from '../device/device.ts';
+import { openDevice } from '../device/open.ts';
 import { openWebGPU } from '../device/webgpu.ts';
+import { table } from '../mods/expression.ts';
 import { backwardCases } from '../testing/backward-suite.ts';
+import { expectClose, randomArray, tolerances } from '../testing/close.ts';
+import { attend } from './attend.ts';
+import { type BackwardOptions, checkBackward } from './backward.ts';
+import { backwardBytes, chooseBackwardTile } from './tiers/portable-backward-tile.ts';
+import { attendBackwardOnGpu } from './webgpu-backward.ts';
 
 const device = await openWebGPU();
 afterAll(() => device.close());
 
 describe('gradients on WebGPU are those of the reference', () => {
   test.each(backwardCases.map((item) => [item.name, item] as const))('%s', (_name, item) => item.run(device));
+});
+
+describe('the tiles of GPUs', () => {
+  const tile = { rowTile: 32, columnTile: 32, rowsPerThread: 4, chunk: 4 };
+
+  test('give the same gradients, with rows unrolled', async () => {
+    const reference = await openDevice('reference');
+    const shape = [1, 1, 70, 20];
+    const requestOn = async (on: Device) => {
+      const [query, key, value, outputGradient] = [1, 2, 3, 4].map((seed) =>
+        on.tensor(randomArray(seed, shape), shape, 'f32'),
+      );
+      const bias = table(on.tensor(randomArray(5, [70]), [70], 'f32'), [70]);
+      const options: BackwardOptions = {
+        causal: true,
+        score: ({ score, key: j, read }) => score.mul(read(bias, j)),
+        tables: [bias],
+      };
+      const result = await attend(query, key, value, options);
+      return checkBackward(query, key, value, result, outputGradient, options);
+    };
+    const actual = await attendBackwardOnGpu(device.gpu, await requestOn(device), {
+      queries: tile,
+      keys: tile,
+      tables: tile,
+    });
+    const expected = await reference.kernels.attendBackward(await requestOn(reference));
+    for (const name of ['query', 'key', 'value'] as const)
+      expectClose(await actual[name].read(), await expected[name].read(), tolerances.f32, name);
+    expectClose(await actual.tables[0].read(), await expected.tables[0].read(), tolerances.f32, 'table');
+  });
+
+  test.each([16_384, 32_768, 49_152])('fit into %i bytes of workgroup memory', (memoryBytes) => {
+    for (const channels of [1, 33, 64, 128, 256])
+      for (const side of ['queries', 'keys', 'tables'] as const)
+        for (const rows of [4, 16, 64, 4096]) {
+          const shape = chooseBackwardTile(side, rows, channels, channels, {
+            memoryBytes,
+            threads: 256,
+            software: false,
+          });
+          expect(backwardBytes(shape)).toBeLessThanOrEqual(memoryBytes);
+          expect(shape.threads).toBeLessThanOrEqual(256);
+        }
+  });
 });

@@ -91,10 +91,10 @@ const tiles: readonly BackwardTile[] = [
   { rowTile: 4, columnTile: 64, rowsPerThread: 1, chunk: 8 },
 ];
 
-/** On the CPU threads cost time and unrolled rows and columns cost compile time. */
+/** On the CPU unrolled rows and columns cost seconds of compile time. */
 function softwareTile(channels: number): BackwardTile {
   const columnTile = channels <= 32 ? 16 : channels <= 64 ? 32 : 64;
-  return { rowTile: 16, columnTile, rowsPerThread: 4, chunk: 8 };
+  return { rowTile: 8, columnTile, rowsPerThread: 1, chunk: 8 };
 }
 
 /** vec4 accumulators of a thread: more spill out of the registers. */
