@@ -42,6 +42,25 @@ export const EPILOGUE_SCALES = 43; // 0: the number
 export const EPILOGUE_SCALES_HALF = 44;
 export const EPILOGUE_ADD = 45;
 export const EPILOGUE_ADD_HALF = 46;
+// of a backward call
+export const OUTPUT_GRADIENT = 47;
+export const HALF_OUTPUT_GRADIENT = 48;
+export const ROW_SUMS = 49; // log2 of each row's sum; 1e30 where it sees no key
+export const ROW_MEANS = 50; // rowsum(dO * O) - dL
+export const QUERY_GRADIENT = 51;
+export const KEY_GRADIENT = 52; // [SPLITS][batch, keyHeads, keyTokens, headDim]
+export const VALUE_GRADIENT = 53;
+export const SPLITS = 54; // tasks a key head
+export const KEY_HEADS_IN_ALL = 55; // batch * keyHeads
+export const HAS_SLOPE = 56; // expression 0 is the slope of the score expression
+export const READS = 57; // reads of tables whose gradients are wanted
+export const READS_AT = 58; // four words a read: expression of the index, of the partial derivative (-1: 1), first sum, last place
+export const SCORE_TABLES = 59;
+export const TABLE_SUMS = 60; // f64 [tasks][TABLE_SUMS_A_TASK]
+export const TABLE_SUMS_A_TASK = 61;
+export const BLOCK_SUMS = 62;
+export const BLOCK_SUMS_AT = 63; // first sum
+export const PLAN_KEY_BLOCKS = 64;
 
 /** Query rows a task. */
 export const ROWS_A_TASK = 64;

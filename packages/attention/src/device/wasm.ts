@@ -1,6 +1,8 @@
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnWasm } from '../select/wasm.ts';
 import { WasmAttention } from '../softmax/tiers/wasm.ts';
+import { WasmBackward } from '../softmax/tiers/wasm-backward.ts';
+import { WasmExpressions } from '../softmax/tiers/wasm-expressions.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
 import type { OpenOptions } from './open.ts';
@@ -59,15 +61,12 @@ class WasmDevice implements Device {
       memoryLimitBytes: heap.limitBytes,
     };
     this.runtime = new WasmRuntime({ ...parts, device: this });
-    const attention = new WasmAttention(this.runtime);
+    const expressions = new WasmExpressions(this.runtime);
+    const attention = new WasmAttention(this.runtime, expressions);
+    const backward = new WasmBackward(this.runtime, expressions);
     this.kernels = {
       attend: (request) => attention.attend(request),
-      attendBackward: async () => {
-        throw new DeviceError('attendBackward() is not in this version on WASM', {
-          needs: 'a WebGPU or reference device',
-          has: 'WASM',
-        });
-      },
+      attendBackward: (request) => backward.attendBackward(request),
       merge: (request) => attention.merge(request),
       ...selectionOnWasm(this.runtime),
     };
