@@ -3,6 +3,13 @@ export { type OpenOptions, openDevice } from './device/open.ts';
 export { ArgumentError, DeviceError, throwIfAborted } from './errors.ts';
 export { type HostPlan, resolvePlan } from './host-plan.ts';
 export {
+  type AttentionInputs,
+  type AttentionLayer,
+  type AttentionModel,
+  type Jax,
+  valueAndGradThroughAttention,
+} from './interop/jax-gradients.ts';
+export {
   firstNonFinite,
   type NamedTensor,
   readSafetensors,

@@ -46,7 +46,7 @@ export async function attendBackward(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  result: AttendResult,
+  result: Pick<AttendResult, 'output' | 'logSumExp'>,
   outputGradient: Tensor,
   options: BackwardOptions = {},
 ): Promise<AttendGradients> {
@@ -60,7 +60,7 @@ export function checkBackward(
   query: Tensor,
   key: Tensor,
   value: Tensor,
-  result: AttendResult,
+  result: Pick<AttendResult, 'output' | 'logSumExp'>,
   outputGradient: Tensor,
   options: BackwardOptions,
 ): BackwardRequest {

@@ -73,6 +73,8 @@ export interface AttendGradients {
   tables: readonly Tensor[];
   /** [batch, heads, queryBlocks, keyBlocks]; undefined unless asked for. */
   blockSums: Tensor | undefined;
+  /** Which kind of kernel ran, on devices that have several. */
+  tier?: Tier;
 }
 
 /** [batch, heads, queryBlocks, keyBlocks] of a plan that lists key blocks. */

@@ -1,5 +1,5 @@
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
-import { throwIfAborted } from '../errors.ts';
+import { DeviceError, throwIfAborted } from '../errors.ts';
 import { differsFromOne } from '../mods/derivative.ts';
 import { type Plan, queryBlocks } from '../plan.ts';
 import { type Shape, sizeOf } from '../tensor.ts';
@@ -17,6 +17,7 @@ import {
 import { countVisits, fillVisits, markVisits } from './tiers/portable-inverse.ts';
 import { rowStatistics, sumSlots } from './tiers/portable-row-sums.ts';
 import { finishTable, type Gathered, gatherFields } from './tiers/portable-table-gradients.ts';
+import { machineOf } from './webgpu.ts';
 import { launchInPieces } from './webgpu-launch.ts';
 import { type GpuPlan, meanKeyCount, uploadPlan } from './webgpu-plan.ts';
 import { bindExpressions, type GpuExpressions } from './webgpu-tables.ts';
@@ -28,6 +29,11 @@ export async function attendBackwardOnGpu(
   tiles: Partial<Record<Side, BackwardTile>> = {},
 ): Promise<AttendGradients> {
   gpu.check();
+  if (request.tier !== undefined && request.tier !== 'portable')
+    throw new DeviceError(`attendBackward() has no kernels of the tier '${request.tier}' in this version`, {
+      needs: `kernels of the tier '${request.tier}'`,
+      has: 'those of portable',
+    });
   const pass = new BackwardPass(gpu, request, tiles);
   try {
     return await pass.run();
@@ -73,7 +79,7 @@ class BackwardPass {
     await this.fromKeys(rowStats, gradients);
     const gathered = await this.fromTables(rowStats);
     const blockSums = request.blockSums ? gathered.pop() : undefined;
-    return { ...gradients, tables: gathered, blockSums };
+    return { ...gradients, tables: gathered, blockSums, tier: 'portable' };
   }
 
   releaseScratch(): void {
@@ -267,11 +273,7 @@ class BackwardPass {
   private options(side: Side, gathered: Gathered | undefined): BackwardKernelOptions {
     const { gpu, request, plan, units, expressions } = this;
     const { headDim, valueDim } = request;
-    const limits = {
-      software: gpu.software,
-      memoryBytes: gpu.limits.maxComputeWorkgroupStorageSize,
-      threads: Math.min(gpu.limits.maxComputeInvocationsPerWorkgroup, gpu.limits.maxComputeWorkgroupSizeX),
-    };
+    const limits = machineOf(gpu);
     const forced = this.tiles[side];
     const rows =
       side === 'keys'

@@ -9,11 +9,9 @@ import type { AttendRequest, AttendResult, MergeRequest } from './request.ts';
 import { readNumber, type Storage } from './tiers/access.ts';
 import { chooseForward, type ForcedTile, forcedForward, type Machine } from './tiers/forward.ts';
 import type { ForwardOptions } from './tiers/forward-options.ts';
+import { launchInPieces } from './webgpu-launch.ts';
 import { meanKeyCount, uploadPlan } from './webgpu-plan.ts';
 import { bindExpressions } from './webgpu-tables.ts';
-
-/** Multiply-adds times two that one submission may hold: below what watchdogs of graphics drivers allow. */
-const FLOPS_PER_SUBMISSION = { hardware: 1e12, software: 2e10 };
 
 /** attend() on WebGPU. `forced` names a tier's tile, for measuring. */
 export async function attendOnGpu(
@@ -41,19 +39,8 @@ export async function attendOnGpu(
     const groups = sizeOf(outputShape) === 0 ? 0 : batch * heads * tilesPerHead;
     const flops =
       2 * (headDim + valueDim) * meanKeyCount(plan) * queryTile * Math.max(batch * heads * tilesPerHead, 1);
-    const most = FLOPS_PER_SUBMISSION[gpu.software ? 'software' : 'hardware'];
-    const step = Math.max(1, Math.ceil(groups / Math.ceil(Math.max(flops / most, 1))));
-    for (let first = 0; first < groups; first += step) {
-      await gpu.pipeline(kernel);
-      throwIfAborted(signal);
-      await gpu.launch(
-        kernel,
-        { ...buffers, output: output.storage, logSumExp: logSumExp.storage, shape } as never,
-        Math.min(step, groups - first),
-        first,
-      );
-      if (step < groups) await gpu.finish();
-    }
+    const values = { ...buffers, output: output.storage, logSumExp: logSumExp.storage, shape };
+    await launchInPieces(gpu, { kernel, values: values as never, groups, flops, signal });
     if (!packLater) return { output, logSumExp, tier };
     const packed = make(outputShape, 'f16');
     const words = Math.ceil(sizeOf(outputShape) / 2);

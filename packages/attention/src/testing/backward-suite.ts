@@ -2,13 +2,18 @@ import type { Device } from '../device/device.ts';
 import { openDevice } from '../device/open.ts';
 import { table } from '../mods/expression.ts';
 import { type Plan, selectedPlan } from '../plan.ts';
-import { blockMean, blockScores, topK } from '../select/select.ts';
+import { blockMean, blockScores } from '../select/blocks.ts';
+import { topK } from '../select/top.ts';
 import { attend, checkAttend } from '../softmax/attend.ts';
 import { attendBackward, type BackwardOptions } from '../softmax/backward.ts';
 import type { AttendGradients } from '../softmax/request.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
+import type { AttendCase, DeviceCase } from './cases.ts';
 import { expectClose, randomArray, type Tolerance, tolerances } from './close.ts';
-import { type AttendCase, attendCases, type DeviceCase, disposeAll, stridedBlocks } from './suite.ts';
+import { expressionCases } from './expression-cases.ts';
+import { planCases } from './plan-cases.ts';
+import { stridedBlocks } from './plans.ts';
+import { shapeCases } from './shape-cases.ts';
 
 interface BackwardCase extends Omit<AttendCase, 'options'> {
   options?: (device: Device, outputShape: readonly number[]) => BackwardOptions | Promise<BackwardOptions>;
@@ -74,7 +79,7 @@ async function chosenPlan(device: Device, tokens: number): Promise<Plan> {
     blockMean(device.tensor(randomArray(seed, shape), shape, 'f32'), layout),
   );
   const scores = await blockScores(await means[0], await means[1]);
-  const selected = await topK(scores, { k: 3, forceOwn: true });
+  const selected = await topK(scores, { k: 3, local: 1 });
   return selectedPlan({
     name: 'selected',
     queryTokens: tokens,
@@ -173,7 +178,10 @@ const taken = new Set([
   'rows that see nothing',
 ]);
 
-const cases: BackwardCase[] = [...attendCases.filter(({ name }) => taken.has(name)), ...own];
+const cases: BackwardCase[] = [
+  ...[...shapeCases, ...planCases, ...expressionCases].filter(({ name }) => taken.has(name)),
+  ...own,
+];
 
 async function gradientsOf(item: BackwardCase, device: Device) {
   const { batch = 1, heads = 1, queryTokens, headDim, dtype = 'f32', spread = 1 } = item;
@@ -203,7 +211,8 @@ async function gradientsOf(item: BackwardCase, device: Device) {
   const result = await attend(query, key, value, options);
   const gradients = await attendBackward(query, key, value, result, outputGradient, options);
   const numbers = await readGradients(gradients);
-  disposeAll([query, key, value, outputGradient, result.output, result.logSumExp, ...tensorsOf(gradients)]);
+  const made = [query, key, value, outputGradient, result.output, result.logSumExp];
+  for (const tensor of [...made, ...tensorsOf(gradients)]) tensor.dispose();
   return numbers;
 }
 

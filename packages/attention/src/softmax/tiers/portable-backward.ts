@@ -2,13 +2,13 @@ import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
 import { type Bindings, read, type StorageBinding, uniform, write } from '../../wgsl/bindings.ts';
 import { elementOf, readVector, rowBinding, type Storage, storeVector } from './access.ts';
 import { shapeFields } from './forward-options.ts';
-import { copy } from './portable-loads.ts';
-import { queryInOrder, resolveKeys, rowStages } from './rows.ts';
-import { each } from './text.ts';
-import type { BackwardShape, Channels, Side } from './portable-backward-tile.ts';
 import { type KeyKind, keyConstants, keyStages, type ListPlace } from './keys.ts';
+import type { BackwardShape, Channels, Side } from './portable-backward-tile.ts';
+import { copy } from './portable-loads.ts';
 import { type Gathered, gatherBindings, gatherStages } from './portable-table-gradients.ts';
 import { visitStages } from './portable-visits.ts';
+import { queryInOrder, resolveKeys, rowStages } from './rows.ts';
+import { each } from './text.ts';
 
 /** Everything that changes the text of a kernel of the backward pass. */
 export interface BackwardKernelOptions {

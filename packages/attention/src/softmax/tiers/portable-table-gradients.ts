@@ -1,7 +1,7 @@
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, type Scalar, uniform, write } from '../../wgsl/bindings.ts';
-import { each } from './text.ts';
 import type { BackwardKernelOptions } from './portable-backward.ts';
+import { each } from './text.ts';
 
 /** What the side 'tables' gathers from the pairs, each into its part of one array of sums. */
 export interface Gathered {
