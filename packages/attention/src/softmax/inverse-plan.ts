@@ -155,3 +155,21 @@ export function heldBy(
   held.set(order, { tokens, holds });
   return holds;
 }
+
+const slotLists = new WeakMap<Uint32Array, { tokens: number; words: Uint32Array }>();
+
+/** For an order that repeats tokens: words [tokens + 1] of starts, then the slots of each token in order. */
+export function tokenSlots({ order = new Uint32Array() }: KeyUnits, tokens: number): Uint32Array {
+  const known = slotLists.get(order);
+  if (known?.tokens === tokens) return known.words;
+  const starts = new Uint32Array(tokens + 2);
+  for (const token of order) if (token < tokens) starts[token + 2]++;
+  for (let token = 2; token < starts.length; token++) starts[token] += starts[token - 1];
+  const words = new Uint32Array(tokens + 1 + starts[tokens + 1]);
+  order.forEach((token, slot) => {
+    if (token < tokens) words[tokens + 1 + starts[token + 1]++] = slot;
+  });
+  words.set(starts.subarray(0, tokens + 1));
+  slotLists.set(order, { tokens, words });
+  return words;
+}

@@ -1,23 +1,23 @@
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
 import { DeviceError, throwIfAborted } from '../errors.ts';
 import { differsFromOne } from '../mods/derivative.ts';
-import { type Plan, queryBlocks } from '../plan.ts';
 import { type Shape, sizeOf } from '../tensor.ts';
 import type { Kernel } from '../wgsl/assemble.ts';
-import { heldBy, invertPlan, type KeyUnits, keyUnits } from './inverse-plan.ts';
+import { heldBy, type KeyUnits, keyUnits, tokenSlots } from './inverse-plan.ts';
 import { type AttendGradients, type BackwardRequest, blockSumsShape } from './request.ts';
 import type { Storage } from './tiers/access.ts';
-import { type BackwardKernelOptions, portableBackward } from './tiers/portable-backward.ts';
+import type { BackwardKernelOptions } from './tiers/backward-options.ts';
+import { portableBackward } from './tiers/portable-backward.ts';
 import {
   type BackwardTile,
   backwardShape,
   chooseBackwardTile,
   type Side,
 } from './tiers/portable-backward-tile.ts';
-import { countVisits, fillVisits, markVisits } from './tiers/portable-inverse.ts';
 import { rowStatistics, sumSlots } from './tiers/portable-row-sums.ts';
 import { finishTable, type Gathered, gatherFields } from './tiers/portable-table-gradients.ts';
 import { machineOf } from './webgpu.ts';
+import { inverseOnGpu } from './webgpu-inverse.ts';
 import { launchInPieces } from './webgpu-launch.ts';
 import { type GpuPlan, meanKeyCount, uploadPlan } from './webgpu-plan.ts';
 import { bindExpressions, type GpuExpressions } from './webgpu-tables.ts';
@@ -139,7 +139,12 @@ class BackwardPass {
     const { request, units } = this;
     const { batch, keyHeads, headDim, valueDim, plan } = request;
     const options = this.options('keys', undefined);
-    const inverse = plan.keys.kind === 'all' ? undefined : await this.inverse();
+    const inverse =
+      plan.keys.kind === 'all'
+        ? undefined
+        : await inverseOnGpu(this.gpu, plan, this.plan, units, (count, cleared) =>
+            this.words(count, cleared),
+          );
     const bySlot = options.bySlot;
     const rows = batch * keyHeads * units.slots;
     const targets = bySlot
@@ -151,9 +156,8 @@ class BackwardPass {
       {},
     );
     if (!bySlot) return;
-    const slotsOf = this.gpu.uploadOnce(tokenSlots(units, request.keyTokens), () =>
-      tokenSlots(units, request.keyTokens),
-    );
+    const slots = tokenSlots(units, request.keyTokens);
+    const slotsOf = this.gpu.uploadOnce(slots, () => slots);
     for (const [from, to, channels] of [
       [targets[0], gradients.key, headDim],
       [targets[1], gradients.value, valueDim],
@@ -170,48 +174,6 @@ class BackwardPass {
         Math.ceil(size / 64),
       );
     }
-  }
-
-  /** The inverted plan: made on the host once a plan, or on the device from lists that are there. */
-  private async inverse(): Promise<GPUBuffer> {
-    const { gpu, units, request } = this;
-    const { plan } = request;
-    if (this.plan.lists === 'packed') {
-      const words = inverseOf(plan, units);
-      return gpu.uploadOnce(words, () => words);
-    }
-    const kind = plan.keys.kind === 'blocks' ? 'blocks' : 'ranges';
-    const blockCount = queryBlocks(plan);
-    const listRows = units.lists * blockCount;
-    const cells = units.lists * units.count;
-    const bitWords = Math.ceil(blockCount / 32);
-    const most = this.mostVisits();
-    const bits = this.words(cells * bitWords, true);
-    const inverse = this.words(2 * cells + 2 * units.lists * most);
-    const shape = {
-      listRows,
-      queryBlocks: blockCount,
-      units: units.count,
-      bitWords,
-      slots: units.slots,
-      most,
-    };
-    const { rows, blocks } = this.plan;
-    const lists = { rows, ...(kind === 'blocks' && { blocks }) };
-    await gpu.launch(markVisits(kind), { ...lists, shape, bits } as never, listRows);
-    await gpu.launch(countVisits, { bits, inverse, shape }, units.lists);
-    await gpu.launch(fillVisits(kind), { ...lists, shape, bits, inverse } as never, listRows);
-    return inverse;
-  }
-
-  /** An upper bound of the entries of one list on the device. */
-  private mostVisits(): number {
-    const { keys } = this.request.plan;
-    const named =
-      keys.kind === 'blocks'
-        ? Math.min(this.units.count, sizeOf((keys.blocks as GpuTensor).shape))
-        : this.units.count;
-    return queryBlocks(this.request.plan) * named;
   }
 
   /** Gradients of the tables, then the sums of dS if they are wanted: measured first, then added in fixed point. */
@@ -369,35 +331,4 @@ class BackwardPass {
 
 function bufferOf(tensor: unknown): GPUBuffer {
   return (tensor as GpuTensor).storage;
-}
-
-/** Inverted host lists, as long as their plan lives. */
-const inverses = new WeakMap<Plan, Uint32Array>();
-
-function inverseOf(plan: Plan, units: KeyUnits): Uint32Array {
-  let words = inverses.get(plan);
-  if (!words) {
-    words = invertPlan(plan, units);
-    inverses.set(plan, words);
-  }
-  return words;
-}
-
-const slotLists = new WeakMap<Uint32Array, Uint32Array>();
-
-/** For an order that repeats tokens: words [tokens + 1] of starts, then the slots of each token in order. */
-function tokenSlots({ order }: KeyUnits, tokens: number): Uint32Array {
-  const source = order as Uint32Array;
-  const known = slotLists.get(source);
-  if (known) return known;
-  const starts = new Uint32Array(tokens + 2);
-  for (const token of source) if (token < tokens) starts[token + 2]++;
-  for (let token = 2; token < starts.length; token++) starts[token] += starts[token - 1];
-  const words = new Uint32Array(tokens + 1 + starts[tokens + 1]);
-  source.forEach((token, slot) => {
-    if (token < tokens) words[tokens + 1 + starts[token + 1]++] = slot;
-  });
-  words.set(starts.subarray(0, tokens + 1));
-  slotLists.set(source, words);
-  return words;
 }

@@ -7,6 +7,7 @@ import {
   traceScore,
 } from '../../mods/expression.ts';
 import { compileToWgsl } from '../../mods/to-wgsl.ts';
+import { exampleBackwardKernels } from './backward-examples.ts';
 import { chooseForward, type Machine } from './forward.ts';
 import type { ForwardOptions } from './forward-options.ts';
 
@@ -109,7 +110,7 @@ const examples: Example[] = [
 
 /** WGSL of chosen options, by name: for reading, and for the difference that a change makes. */
 export function exampleKernels(): Map<string, string> {
-  return new Map(
+  const kernels = new Map<string, string>(
     examples.map(({ name, tier = 'portable', queryBlock = 4096, headDim, valueDim = headDim, ...rest }) => {
       const limits = { ...machine, ...rest.machine };
       const options: ForwardOptions = {
@@ -136,9 +137,11 @@ export function exampleKernels(): Map<string, string> {
       };
       const blocks = { queryBlock, keys: { slots: 4096, block: queryBlock === 4096 ? 1 : queryBlock } };
       const { kernel } = chooseForward(options, blocks, limits, tier, tier);
-      return [`softmax-forward-${tier}-${name}.wgsl`, kernel.code];
+      return [`softmax-forward-${tier}-${name}.wgsl`, kernel.code] as const;
     }),
   );
+  for (const [name, code] of exampleBackwardKernels()) kernels.set(name, code);
+  return kernels;
 }
 
 function noTable(): never {

@@ -1,6 +1,6 @@
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, type Scalar, uniform, write } from '../../wgsl/bindings.ts';
-import type { BackwardKernelOptions } from './portable-backward.ts';
+import type { BackwardKernelOptions } from './backward-options.ts';
 import { each } from './text.ts';
 
 /** What the side 'tables' gathers from the pairs, each into its part of one array of sums. */
