@@ -2,11 +2,12 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { Device } from '../device/device.ts';
 import { openDevice } from '../device/open.ts';
 import { openWebGPU } from '../device/webgpu.ts';
+import { DeviceError } from '../errors.ts';
 import { table } from '../mods/expression.ts';
 import { backwardCases } from '../testing/backward-suite.ts';
 import { expectClose, randomArray, tolerances } from '../testing/close.ts';
 import { attend } from './attend.ts';
-import { type BackwardOptions, checkBackward } from './backward.ts';
+import { attendBackward, type BackwardOptions, checkBackward } from './backward.ts';
 import { backwardBytes, chooseBackwardTile } from './tiers/portable-backward-tile.ts';
 import { attendBackwardOnGpu } from './webgpu-backward.ts';
 
@@ -59,5 +60,32 @@ describe('the tiles of GPUs', () => {
           expect(backwardBytes(shape)).toBeLessThanOrEqual(memoryBytes);
           expect(shape.threads).toBeLessThanOrEqual(256);
         }
+  });
+});
+
+describe('attendBackward() on WebGPU', () => {
+  const shape = [1, 3, 17, 33]; // kernels that a case above has compiled
+  const tensors = () => [1, 2, 3].map((seed) => device.tensor(randomArray(seed, shape), shape));
+
+  test('leaves nothing behind but what it returns', async () => {
+    const [query, key, value] = tensors();
+    const result = { output: query, logSumExp: device.tensor(new Float32Array(51), [1, 3, 17]) };
+    const once = async () => {
+      const gradients = await attendBackward(query, key, value, result, value);
+      await device.finish();
+      for (const tensor of [gradients.query, gradients.key, gradients.value]) tensor.dispose();
+      return device.memory.currentBytes;
+    };
+    const bytes = await once();
+    expect((await once()) - bytes).toBeLessThanOrEqual(16); // the plan of a call lives until it is garbage
+  });
+
+  test('stops when the signal says so, and refuses tiers that it has not', async () => {
+    const [query, key, value] = tensors();
+    const result = { output: query, logSumExp: device.tensor(new Float32Array(51), [1, 3, 17]) };
+    const run = (options: BackwardOptions) => attendBackward(query, key, value, result, value, options);
+    await expect(run({ signal: AbortSignal.abort() })).rejects.toThrow(/abort/i);
+    await expect(run({ tier: 'matrix' })).rejects.toThrow(DeviceError);
+    await expect(run({ tier: 'matrix' })).rejects.toThrow(/no kernels of the tier 'matrix'/);
   });
 });
