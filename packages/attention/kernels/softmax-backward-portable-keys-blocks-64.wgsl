@@ -399,11 +399,13 @@ fn startTile() {
 
 fn weigh(tile: Located, start: u32, lane: u32) {
   let columnLane = lane % COLUMN_LANES;
+  let rowLane = (lane % THREADS) / COLUMN_LANES;
   let sum = vec4<f32>(sums[columnLane + 0u * COLUMN_LANES], sums[columnLane + 1u * COLUMN_LANES], sums[columnLane + 2u * COLUMN_LANES], sums[columnLane + 3u * COLUMN_LANES]);
-  s0 = weightsOf(s0 * (shape.scale * LOG2_E) - sum);
-  s1 = weightsOf(s1 * (shape.scale * LOG2_E) - sum);
-  s2 = weightsOf(s2 * (shape.scale * LOG2_E) - sum);
-  s3 = weightsOf(s3 * (shape.scale * LOG2_E) - sum);
+  let last = vec4<i32>(queryTokens[columnLane + 0u * COLUMN_LANES], queryTokens[columnLane + 1u * COLUMN_LANES], queryTokens[columnLane + 2u * COLUMN_LANES], queryTokens[columnLane + 3u * COLUMN_LANES]) + vec4<i32>(shape.causalOffset);
+  s0 = select(weightsOf(s0 * (shape.scale * LOG2_E) - sum), vec4<f32>(), vec4<bool>());
+  s1 = select(weightsOf(s1 * (shape.scale * LOG2_E) - sum), vec4<f32>(), vec4<bool>());
+  s2 = select(weightsOf(s2 * (shape.scale * LOG2_E) - sum), vec4<f32>(), vec4<bool>());
+  s3 = select(weightsOf(s3 * (shape.scale * LOG2_E) - sum), vec4<f32>(), vec4<bool>());
 }
 
 fn weightsOf(x: vec4<f32>) -> vec4<f32> { return select(exp2(x), vec4<f32>(), x < vec4<f32>(HIDDEN)); }

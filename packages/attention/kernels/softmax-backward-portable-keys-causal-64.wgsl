@@ -388,76 +388,18 @@ fn startTile() {
   d3 = vec4<f32>();
 }
 
-fn keep(batch: i32, head: i32, query: i32, key: i32, querySlot: i32, keySlot: i32, score: f32) -> bool {
-  let t0 = (key <= query);
-  return t0;
-}
-
-struct Pair {
-  query: i32,
-  key: i32,
-  querySlot: i32,
-  keySlot: i32,
-  seen: bool,
-  full: bool,
-}
-
-fn pairAt(tile: Located, start: u32, row: u32, column: u32) -> Pair {
-  var pair: Pair;
-  pair.query = queryTokens[column];
-  pair.querySlot = i32((start + column) % shape.queryBlock);
-  pair.key = keyTokens[row];
-  pair.keySlot = keySlotOf(tile, row, visits[column]);
-  pair.seen = pair.query != ABSENT && pair.key != ABSENT && pair.keySlot >= 0;
-  pair.full = LISTS_BLOCKS == 1u && (visits[column] >> 31u) == 1u;
-  return pair;
-}
-
-fn weighPair(tile: Located, pair: Pair, product: f32, sum: f32) -> f32 {
-  if (!pair.seen) { return 0.0; }
-  let score = product * shape.scale;
-  if (!keep(i32(tile.batch), i32(tile.head), pair.query, pair.key, pair.querySlot, pair.keySlot, score)) { return 0.0; }
-  let x = score * LOG2_E - sum;
-  return select(exp2(x), 0.0, x < HIDDEN);
-}
-
 fn weigh(tile: Located, start: u32, lane: u32) {
   let columnLane = lane % COLUMN_LANES;
   let rowLane = (lane % THREADS) / COLUMN_LANES;
-
-
-
-  weights[(rowLane + 0u * ROW_LANES) * (COLUMN_LANES + 1u) + columnLane] = s0;
-  weights[(rowLane + 1u * ROW_LANES) * (COLUMN_LANES + 1u) + columnLane] = s1;
-  weights[(rowLane + 2u * ROW_LANES) * (COLUMN_LANES + 1u) + columnLane] = s2;
-  weights[(rowLane + 3u * ROW_LANES) * (COLUMN_LANES + 1u) + columnLane] = s3;
-  for (var r = 0u; r < ROWS; r++) {
-    let row = rowLane + r * ROW_LANES;
-    let s = weights[row * (COLUMN_LANES + 1u) + columnLane];
-    var numbers: vec4<f32>;
-    {
-      let pair = pairAt(tile, start, row, columnLane + 0u * COLUMN_LANES);
-      numbers[0] = weighPair(tile, pair, s[0], sums[columnLane + 0u * COLUMN_LANES]);
-    }
-    {
-      let pair = pairAt(tile, start, row, columnLane + 1u * COLUMN_LANES);
-      numbers[1] = weighPair(tile, pair, s[1], sums[columnLane + 1u * COLUMN_LANES]);
-    }
-    {
-      let pair = pairAt(tile, start, row, columnLane + 2u * COLUMN_LANES);
-      numbers[2] = weighPair(tile, pair, s[2], sums[columnLane + 2u * COLUMN_LANES]);
-    }
-    {
-      let pair = pairAt(tile, start, row, columnLane + 3u * COLUMN_LANES);
-      numbers[3] = weighPair(tile, pair, s[3], sums[columnLane + 3u * COLUMN_LANES]);
-    }
-    weights[row * (COLUMN_LANES + 1u) + columnLane] = numbers;
-  }
-  s0 = weights[(rowLane + 0u * ROW_LANES) * (COLUMN_LANES + 1u) + columnLane];
-  s1 = weights[(rowLane + 1u * ROW_LANES) * (COLUMN_LANES + 1u) + columnLane];
-  s2 = weights[(rowLane + 2u * ROW_LANES) * (COLUMN_LANES + 1u) + columnLane];
-  s3 = weights[(rowLane + 3u * ROW_LANES) * (COLUMN_LANES + 1u) + columnLane];
+  let sum = vec4<f32>(sums[columnLane + 0u * COLUMN_LANES], sums[columnLane + 1u * COLUMN_LANES], sums[columnLane + 2u * COLUMN_LANES], sums[columnLane + 3u * COLUMN_LANES]);
+  let last = vec4<i32>(queryTokens[columnLane + 0u * COLUMN_LANES], queryTokens[columnLane + 1u * COLUMN_LANES], queryTokens[columnLane + 2u * COLUMN_LANES], queryTokens[columnLane + 3u * COLUMN_LANES]) + vec4<i32>(shape.causalOffset);
+  s0 = select(weightsOf(s0 * (shape.scale * LOG2_E) - sum), vec4<f32>(), vec4<i32>(keyTokens[rowLane + 0u * ROW_LANES]) > last);
+  s1 = select(weightsOf(s1 * (shape.scale * LOG2_E) - sum), vec4<f32>(), vec4<i32>(keyTokens[rowLane + 1u * ROW_LANES]) > last);
+  s2 = select(weightsOf(s2 * (shape.scale * LOG2_E) - sum), vec4<f32>(), vec4<i32>(keyTokens[rowLane + 2u * ROW_LANES]) > last);
+  s3 = select(weightsOf(s3 * (shape.scale * LOG2_E) - sum), vec4<f32>(), vec4<i32>(keyTokens[rowLane + 3u * ROW_LANES]) > last);
 }
+
+fn weightsOf(x: vec4<f32>) -> vec4<f32> { return select(exp2(x), vec4<f32>(), x < vec4<f32>(HIDDEN)); }
 
 fn scoreGradients(lane: u32) {
   let columnLane = lane % COLUMN_LANES;

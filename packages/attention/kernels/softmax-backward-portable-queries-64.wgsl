@@ -376,7 +376,9 @@ fn startTile() {
 
 fn weigh(tile: Located, start: u32, lane: u32) {
   let columnLane = lane % COLUMN_LANES;
-  let absent = vec4<bool>(keyTokens[columnLane + 0u * COLUMN_LANES] == ABSENT, keyTokens[columnLane + 1u * COLUMN_LANES] == ABSENT, keyTokens[columnLane + 2u * COLUMN_LANES] == ABSENT, keyTokens[columnLane + 3u * COLUMN_LANES] == ABSENT);
+  let rowLane = (lane % THREADS) / COLUMN_LANES;
+  let keys = vec4<i32>(keyTokens[columnLane + 0u * COLUMN_LANES], keyTokens[columnLane + 1u * COLUMN_LANES], keyTokens[columnLane + 2u * COLUMN_LANES], keyTokens[columnLane + 3u * COLUMN_LANES]);
+  let absent = keys == vec4<i32>(ABSENT);
   s0 = select(weightsOf(s0 * (shape.scale * LOG2_E) - l0), vec4<f32>(), absent);
   s1 = select(weightsOf(s1 * (shape.scale * LOG2_E) - l1), vec4<f32>(), absent);
   s2 = select(weightsOf(s2 * (shape.scale * LOG2_E) - l2), vec4<f32>(), absent);

@@ -27,7 +27,8 @@ const where = 'attendBackward';
  * Gradients of attend(): with S the changed scores, P = exp(S − L), dP = dO Vᵀ, dS = P ∘ (dP − rowsum(dO ∘ O) + dL),
  * dV = Pᵀ dO, dQ = scale (dS ∘ s) K, dK = scale (dS ∘ s)ᵀ Q, where s is the score expression's derivative.
  * Grouped query heads add up in their key head. The same call gives the same bits on every run. A query that sees no
- * key has a zero gradient and gives none. The result of mergeAttention() stands for each of its parts: their gradients add up.
+ * key has a zero gradient and gives none. The result of mergeAttention() stands for each of its parts: their gradients
+ * add up. A NaN or an infinity among the inputs spreads, also from behind a mask.
  *
  * @param query [batch, heads, queryTokens, headDim], as key and value what attend() was given
  * @param key [batch, keyHeads, keyTokens, headDim]

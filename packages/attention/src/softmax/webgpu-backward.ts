@@ -237,6 +237,8 @@ class BackwardPass {
     const { headDim, valueDim } = request;
     const limits = machineOf(gpu);
     const forced = this.tiles[side];
+    const causalTiles = plan.kind === 'all' && !plan.queryOrder && request.causalOffset !== undefined;
+    const onlyCausal = causalTiles && request.maskIsCausal && !request.score && side !== 'tables';
     const rows =
       side === 'keys'
         ? Math.min(units.size, units.slots)
@@ -256,9 +258,10 @@ class BackwardPass {
       keyOrder: side === 'keys' ? units.order !== undefined : plan.keyOrder,
       outside: plan.outside,
       bySlot: side === 'keys' && units.holds === 'repeated',
-      causalTiles: plan.kind === 'all' && !plan.queryOrder && request.causalOffset !== undefined,
+      causalTiles,
+      onlyCausal,
       honourFullBlocks: request.honourFullBlocks,
-      keep: expressions.keep,
+      keep: onlyCausal ? undefined : expressions.keep,
       change: expressions.change,
       slope: side === 'tables' ? undefined : request.slope && expressions.compile('slope', request.slope),
       tableStages: expressions.stages,

@@ -1,12 +1,9 @@
-import { type MaskFunction, traceMask } from '../../mods/expression.ts';
-import { compileToWgsl } from '../../mods/to-wgsl.ts';
 import type { BackwardKernelOptions } from './backward-options.ts';
 import { portableBackward } from './portable-backward.ts';
 import { chooseBackwardTile, type Side } from './portable-backward-tile.ts';
 import { type Gathered, gatherFields } from './portable-table-gradients.ts';
 
 const limits = { memoryBytes: 32768, threads: 256, software: false };
-const causal: MaskFunction = ({ query, key }) => key.le(query);
 
 const sums: Gathered = { step: 'add', reads: [], blockSums: 0, fields: gatherFields(1) };
 
@@ -16,12 +13,7 @@ const examples: { name: string; side: Side; rows: number; options?: Partial<Back
     name: 'keys-causal-64',
     side: 'keys',
     rows: 4096,
-    options: {
-      causalTiles: true,
-      keep: compileToWgsl('keep', traceMask(causal), () => {
-        throw new Error('the examples read no table');
-      }),
-    },
+    options: { causalTiles: true, onlyCausal: true },
   },
   { name: 'keys-blocks-64', side: 'keys', rows: 64, options: { keys: 'blocks' } },
   { name: 'tables-block-sums-64', side: 'tables', rows: 64, options: { keys: 'blocks', gathered: sums } },
@@ -44,6 +36,7 @@ export function exampleBackwardKernels(): [name: string, code: string][] {
       outside: 'skip',
       bySlot: false,
       causalTiles: false,
+      onlyCausal: false,
       honourFullBlocks: false,
       keep: undefined,
       change: undefined,

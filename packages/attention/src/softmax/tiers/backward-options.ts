@@ -23,6 +23,8 @@ export interface BackwardKernelOptions {
   outside: 'skip' | 'zero';
   /** Key 'all' in query order under a causal mask: tiles that no pair of is kept are not visited. */
   causalTiles: boolean;
+  /** With causalTiles: nothing else is masked or changed, so that a comparison of tokens stands for `keep`. */
+  onlyCausal: boolean;
   /** Side 'keys': gradients are stored by slot, as a token stands in several. */
   bySlot: boolean;
   honourFullBlocks: boolean;

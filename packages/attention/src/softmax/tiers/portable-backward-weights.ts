@@ -20,22 +20,35 @@ ${each(
 )}
 }`;
 
-const ofColumns = (array: string) =>
-  `vec4<f32>(${[0, 1, 2, 3].map((j) => `${array}[columnLane + ${j}u * COLUMN_LANES]`).join(', ')})`;
+const ofColumns = (array: string, type = 'vec4<f32>') =>
+  `${type}(${[0, 1, 2, 3].map((j) => `${array}[columnLane + ${j}u * COLUMN_LANES]`).join(', ')})`;
 
-/** P = 2^(S log₂e scale − L), 0 where there is no pair. */
-export const weighPlain = ({ side, tile }: BackwardKernelOptions) => wgsl`
+/** P = 2^(S log₂e scale − L), 0 where there is no pair or the key is later than a causal mask lets through. */
+export const weighPlain = ({ side, tile, onlyCausal }: BackwardKernelOptions) => {
+  const row = (r: number) => `rowLane + ${r}u * ROW_LANES`;
+  const weights = (r: number) =>
+    `weightsOf(s${r} * (shape.scale * LOG2_E) - ${side === 'keys' ? 'sum' : `l${r}`})`;
+  const hidden = {
+    keys: (r: number) => (onlyCausal ? `vec4<i32>(keyTokens[${row(r)}]) > last` : 'vec4<bool>()'),
+    queries: (r: number) =>
+      onlyCausal ? `absent | (keys > vec4<i32>(queryTokens[${row(r)}] + shape.causalOffset))` : 'absent',
+  }[side === 'keys' ? 'keys' : 'queries'];
+  const columns = {
+    keys: `  let sum = ${ofColumns('sums')};
+  let last = ${ofColumns('queryTokens', 'vec4<i32>')} + vec4<i32>(shape.causalOffset);`,
+    queries: `  let keys = ${ofColumns('keyTokens', 'vec4<i32>')};
+  let absent = keys == vec4<i32>(ABSENT);`,
+  }[side === 'keys' ? 'keys' : 'queries'];
+  return wgsl`
 fn weigh(tile: Located, start: u32, lane: u32) {
   let columnLane = lane % COLUMN_LANES;
-${side === 'keys' ? `  let sum = ${ofColumns('sums')};` : `  let absent = vec4<bool>(${[0, 1, 2, 3].map((j) => `keyTokens[columnLane + ${j}u * COLUMN_LANES] == ABSENT`).join(', ')});`}
-${each(tile.rowsPerThread, (r) =>
-  side === 'keys'
-    ? `  s${r} = weightsOf(s${r} * (shape.scale * LOG2_E) - sum);`
-    : `  s${r} = select(weightsOf(s${r} * (shape.scale * LOG2_E) - l${r}), vec4<f32>(), absent);`,
-)}
+  let rowLane = (lane % THREADS) / COLUMN_LANES;
+${columns}
+${each(tile.rowsPerThread, (r) => `  s${r} = select(${weights(r)}, vec4<f32>(), ${hidden(r)});`)}
 }
 
 fn weightsOf(x: vec4<f32>) -> vec4<f32> { return select(exp2(x), vec4<f32>(), x < vec4<f32>(HIDDEN)); }`;
+};
 
 /** What the expressions are told of the pair in a row and a column of the tile. */
 const pairs = {
