@@ -1,5 +1,5 @@
 // Times attendBackward() on WebGPU, candidate tiles of each side beside each other:
-// node bench/gpu-backward.ts [--quick] [--json file] [--suite] [--dawn features]
+// node bench/gpu-backward.ts [--only text] [--quick] [--json file] [--suite] [--dawn toggles]
 // Every candidate first agrees with the reference on a small odd shape; then median of 10, finish() after each.
 // TFLOP/s count five products, 10 headDim a pair that is kept; seven are computed.
 import { writeFileSync } from 'node:fs';
@@ -24,6 +24,7 @@ const argument = (name: string) => {
   return at < 0 ? undefined : process.argv[at + 1];
 };
 const quick = process.argv.includes('--quick');
+const only = argument('--only') ?? '';
 const device = await openWebGPU({ dawnFeatures: argument('--dawn')?.split(',') });
 const reference = await openDevice('reference');
 const samplesWanted = quick ? 2 : 10;
@@ -157,6 +158,7 @@ const results: Record<string, unknown>[] = [];
 for (const item of cases) {
   const { name, heads, tokens, headDim, dtype = 'f32', options = {}, share = 1, all } = item;
   const shape = [1, heads, tokens, headDim];
+  if (!`${name} ${shape.join('x')}`.includes(only)) continue;
   const { request, tensors } = await inputsOn(device, shape, dtype, options);
   const candidates: Tiles[] = [{}];
   if (all)
