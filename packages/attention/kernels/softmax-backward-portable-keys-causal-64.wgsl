@@ -55,7 +55,6 @@ const CHUNK = 4u;
 const COLUMNS_AT = 320u;
 const NO_TOKEN = 4294967295u;
 const BY_SLOT = 0u;
-const LISTS_BLOCKS = 0u;
 
 var<workgroup> operands: array<vec4<f32>, 640>;
 var<workgroup> weights: array<vec4<f32>, 1088>;
@@ -129,6 +128,8 @@ fn visitAt(tile: Located, index: u32) -> vec2<u32> { return vec2<u32>(index, 0u)
 
 fn keySlotOf(tile: Located, row: u32, visit: u32) -> i32 { return keyTokens[row]; }
 
+fn isMarked(visit: u32) -> bool { return false; }
+
 struct Located {
   batch: u32,
   keyHead: u32,
@@ -193,15 +194,15 @@ fn resolveQueries(tile: Located, start: u32, count: u32, lane: u32) {
   }
 }
 
-fn putRow(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putRow(i: u32, numbers: vec4<f32>) {
   operands[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putColumn(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putColumn(i: u32, numbers: vec4<f32>) {
   operands[COLUMNS_AT + (i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putStaged(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putStaged(i: u32, numbers: vec4<f32>) {
   operands[i] = numbers;
 }
 
@@ -220,19 +221,19 @@ fn queryAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn loadKey(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadKey(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
     let numbers0 = keyAt(tile, chunk, i0);
-    putRow(i0, numbers0, generation);
+    putRow(i0, numbers0);
   }
 }
 
-fn loadQuery(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadQuery(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
     let numbers0 = queryAt(tile, chunk, i0);
-    putColumn(i0, numbers0, generation);
+    putColumn(i0, numbers0);
   }
 }
 
@@ -251,19 +252,19 @@ fn outputGradientAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn loadValue(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadValue(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
     let numbers0 = valueAt(tile, chunk, i0);
-    putRow(i0, numbers0, generation);
+    putRow(i0, numbers0);
   }
 }
 
-fn loadOutputGradient(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadOutputGradient(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
     let numbers0 = outputGradientAt(tile, chunk, i0);
-    putColumn(i0, numbers0, generation);
+    putColumn(i0, numbers0);
   }
 }
 
@@ -276,14 +277,14 @@ fn queryStaged(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn stageQuery(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn stageQuery(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 2u + 0u) * THREADS + lane;
     let numbers0 = queryStaged(tile, chunk, i0);
     let i1 = (n * 2u + 1u) * THREADS + lane;
     let numbers1 = queryStaged(tile, chunk, i1);
-    putStaged(i0, numbers0, generation);
-    putStaged(i1, numbers1, generation);
+    putStaged(i0, numbers0);
+    putStaged(i1, numbers1);
   }
 }
 
@@ -296,14 +297,14 @@ fn outputGradientStaged(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn stageOutputGradient(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn stageOutputGradient(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 2u + 0u) * THREADS + lane;
     let numbers0 = outputGradientStaged(tile, chunk, i0);
     let i1 = (n * 2u + 1u) * THREADS + lane;
     let numbers1 = outputGradientStaged(tile, chunk, i1);
-    putStaged(i0, numbers0, generation);
-    putStaged(i1, numbers1, generation);
+    putStaged(i0, numbers0);
+    putStaged(i1, numbers1);
   }
 }
 
@@ -550,8 +551,8 @@ fn main(
     workgroupBarrier();
 
     for (var chunk = 0u; chunk < 4u; chunk++) {
-      loadKey(tile, chunk, 0u, lane);
-      loadQuery(tile, chunk, 0u, lane);
+      loadKey(tile, chunk, lane);
+      loadQuery(tile, chunk, lane);
       workgroupBarrier();
       scores(lane);
       workgroupBarrier();
@@ -559,8 +560,8 @@ fn main(
     weigh(tile, start, lane);
 
     for (var chunk = 0u; chunk < 4u; chunk++) {
-      loadValue(tile, chunk, 0u, lane);
-      loadOutputGradient(tile, chunk, 0u, lane);
+      loadValue(tile, chunk, lane);
+      loadOutputGradient(tile, chunk, lane);
       workgroupBarrier();
       weightProducts(lane);
       workgroupBarrier();
@@ -569,7 +570,7 @@ fn main(
     putWeights(lane);
 
     for (var chunk = 0u; chunk < 2u; chunk++) {
-      stageOutputGradient(tile, chunk, 0u, lane);
+      stageOutputGradient(tile, chunk, lane);
       workgroupBarrier();
       accumulateGradients(chunk, lane);
       workgroupBarrier();
@@ -577,7 +578,7 @@ fn main(
     putScoreGradients(lane);
 
     for (var chunk = 0u; chunk < 2u; chunk++) {
-      stageQuery(tile, chunk, 0u, lane);
+      stageQuery(tile, chunk, lane);
       workgroupBarrier();
       accumulateQueries(chunk, lane);
       workgroupBarrier();

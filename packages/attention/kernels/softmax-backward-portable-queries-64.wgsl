@@ -54,7 +54,6 @@ const CHUNK = 4u;
 const COLUMNS_AT = 320u;
 const NO_TOKEN = 4294967295u;
 const BY_SLOT = 0u;
-const LISTS_BLOCKS = 0u;
 
 var<workgroup> operands: array<vec4<f32>, 640>;
 var<workgroup> weights: array<vec4<f32>, 1088>;
@@ -152,10 +151,11 @@ fn resolveQueries(tile: Located, lane: u32) {
   }
 }
 
-fn resolveKeys(tile: Located, start: u32, count: u32, lane: u32) {
+fn resolveKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
   for (var i = lane; i < KEY_TILE; i += THREADS) {
-    keyTokens[i] = ABSENT;
-    if (start + i < count) { keyTokens[i] = keyToken(tile, start + i); }
+    var token = ABSENT;
+    if (start + i < count) { token = keyToken(tile, start + i); }
+    keyTokens[half + i] = token;
   }
 }
 
@@ -199,15 +199,15 @@ fn loadStatistics(tile: Located, lane: u32) {
   }
 }
 
-fn putRow(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putRow(i: u32, numbers: vec4<f32>) {
   operands[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putColumn(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putColumn(i: u32, numbers: vec4<f32>) {
   operands[COLUMNS_AT + (i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putStaged(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putStaged(i: u32, numbers: vec4<f32>) {
   operands[i] = numbers;
 }
 
@@ -226,19 +226,19 @@ fn keyAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn loadQuery(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadQuery(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
     let numbers0 = queryAt(tile, chunk, i0);
-    putRow(i0, numbers0, generation);
+    putRow(i0, numbers0);
   }
 }
 
-fn loadKey(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadKey(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
     let numbers0 = keyAt(tile, chunk, i0);
-    putColumn(i0, numbers0, generation);
+    putColumn(i0, numbers0);
   }
 }
 
@@ -257,19 +257,19 @@ fn valueAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn loadOutputGradient(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadOutputGradient(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
     let numbers0 = outputGradientAt(tile, chunk, i0);
-    putRow(i0, numbers0, generation);
+    putRow(i0, numbers0);
   }
 }
 
-fn loadValue(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadValue(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 1u + 0u) * THREADS + lane;
     let numbers0 = valueAt(tile, chunk, i0);
-    putColumn(i0, numbers0, generation);
+    putColumn(i0, numbers0);
   }
 }
 
@@ -282,14 +282,14 @@ fn keyStaged(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn stageKey(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn stageKey(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 2u + 0u) * THREADS + lane;
     let numbers0 = keyStaged(tile, chunk, i0);
     let i1 = (n * 2u + 1u) * THREADS + lane;
     let numbers1 = keyStaged(tile, chunk, i1);
-    putStaged(i0, numbers0, generation);
-    putStaged(i1, numbers1, generation);
+    putStaged(i0, numbers0);
+    putStaged(i1, numbers1);
   }
 }
 
@@ -485,13 +485,13 @@ fn main(
   workgroupBarrier();
   loadStatistics(tile, lane);
   for (var start = 0u; start < count; start += KEY_TILE) {
-    resolveKeys(tile, start, count, lane);
+    resolveKeys(tile, start, count, 0u, lane);
     startTile();
     workgroupBarrier();
 
     for (var chunk = 0u; chunk < 4u; chunk++) {
-      loadQuery(tile, chunk, 0u, lane);
-      loadKey(tile, chunk, 0u, lane);
+      loadQuery(tile, chunk, lane);
+      loadKey(tile, chunk, lane);
       workgroupBarrier();
       scores(lane);
       workgroupBarrier();
@@ -499,8 +499,8 @@ fn main(
     weigh(tile, start, lane);
 
     for (var chunk = 0u; chunk < 4u; chunk++) {
-      loadOutputGradient(tile, chunk, 0u, lane);
-      loadValue(tile, chunk, 0u, lane);
+      loadOutputGradient(tile, chunk, lane);
+      loadValue(tile, chunk, lane);
       workgroupBarrier();
       weightProducts(lane);
       workgroupBarrier();
@@ -509,7 +509,7 @@ fn main(
     putScoreGradients(lane);
 
     for (var chunk = 0u; chunk < 2u; chunk++) {
-      stageKey(tile, chunk, 0u, lane);
+      stageKey(tile, chunk, lane);
       workgroupBarrier();
       accumulateKeys(chunk, lane);
       workgroupBarrier();

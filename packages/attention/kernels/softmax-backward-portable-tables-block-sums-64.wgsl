@@ -59,7 +59,6 @@ const CHUNK = 8u;
 const COLUMNS_AT = 576u;
 const NO_TOKEN = 4294967295u;
 const BY_SLOT = 0u;
-const LISTS_BLOCKS = 1u;
 
 var<workgroup> operands: array<vec4<f32>, 864>;
 var<workgroup> weights: array<vec4<f32>, 576>;
@@ -150,10 +149,11 @@ fn resolveQueries(tile: Located, lane: u32) {
   }
 }
 
-fn resolveKeys(tile: Located, start: u32, count: u32, lane: u32) {
+fn resolveKeys(tile: Located, start: u32, count: u32, half: u32, lane: u32) {
   for (var i = lane; i < KEY_TILE; i += THREADS) {
-    keyTokens[i] = ABSENT;
-    if (start + i < count) { keyTokens[i] = keyToken(tile, start + i); }
+    var token = ABSENT;
+    if (start + i < count) { token = keyToken(tile, start + i); }
+    keyTokens[half + i] = token;
   }
 }
 
@@ -208,15 +208,15 @@ fn loadStatistics(tile: Located, lane: u32) {
   }
 }
 
-fn putRow(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putRow(i: u32, numbers: vec4<f32>) {
   operands[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putColumn(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putColumn(i: u32, numbers: vec4<f32>) {
   operands[COLUMNS_AT + (i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putStaged(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putStaged(i: u32, numbers: vec4<f32>) {
   operands[i] = numbers;
 }
 
@@ -235,7 +235,7 @@ fn keyAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn loadQuery(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadQuery(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 4u + 0u) * THREADS + lane;
     let numbers0 = queryAt(tile, chunk, i0);
@@ -245,21 +245,21 @@ fn loadQuery(tile: Located, chunk: u32, generation: u32, lane: u32) {
     let numbers2 = queryAt(tile, chunk, i2);
     let i3 = (n * 4u + 3u) * THREADS + lane;
     let numbers3 = queryAt(tile, chunk, i3);
-    putRow(i0, numbers0, generation);
-    putRow(i1, numbers1, generation);
-    putRow(i2, numbers2, generation);
-    putRow(i3, numbers3, generation);
+    putRow(i0, numbers0);
+    putRow(i1, numbers1);
+    putRow(i2, numbers2);
+    putRow(i3, numbers3);
   }
 }
 
-fn loadKey(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadKey(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 2u + 0u) * THREADS + lane;
     let numbers0 = keyAt(tile, chunk, i0);
     let i1 = (n * 2u + 1u) * THREADS + lane;
     let numbers1 = keyAt(tile, chunk, i1);
-    putColumn(i0, numbers0, generation);
-    putColumn(i1, numbers1, generation);
+    putColumn(i0, numbers0);
+    putColumn(i1, numbers1);
   }
 }
 
@@ -278,7 +278,7 @@ fn valueAt(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
   return vec4<f32>();
 }
 
-fn loadOutputGradient(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadOutputGradient(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 4u + 0u) * THREADS + lane;
     let numbers0 = outputGradientAt(tile, chunk, i0);
@@ -288,21 +288,21 @@ fn loadOutputGradient(tile: Located, chunk: u32, generation: u32, lane: u32) {
     let numbers2 = outputGradientAt(tile, chunk, i2);
     let i3 = (n * 4u + 3u) * THREADS + lane;
     let numbers3 = outputGradientAt(tile, chunk, i3);
-    putRow(i0, numbers0, generation);
-    putRow(i1, numbers1, generation);
-    putRow(i2, numbers2, generation);
-    putRow(i3, numbers3, generation);
+    putRow(i0, numbers0);
+    putRow(i1, numbers1);
+    putRow(i2, numbers2);
+    putRow(i3, numbers3);
   }
 }
 
-fn loadValue(tile: Located, chunk: u32, generation: u32, lane: u32) {
+fn loadValue(tile: Located, chunk: u32, lane: u32) {
   for (var n = 0u; n < 1u; n++) {
     let i0 = (n * 2u + 0u) * THREADS + lane;
     let numbers0 = valueAt(tile, chunk, i0);
     let i1 = (n * 2u + 1u) * THREADS + lane;
     let numbers1 = valueAt(tile, chunk, i1);
-    putColumn(i0, numbers0, generation);
-    putColumn(i1, numbers1, generation);
+    putColumn(i0, numbers0);
+    putColumn(i1, numbers1);
   }
 }
 
@@ -529,21 +529,21 @@ fn main(
   workgroupBarrier();
   loadStatistics(tile, lane);
   for (var start = 0u; start < count; start += KEY_TILE) {
-    resolveKeys(tile, start, count, lane);
+    resolveKeys(tile, start, count, 0u, lane);
     startTile();
     workgroupBarrier();
 
     for (var chunk = 0u; chunk < 2u; chunk++) {
-      loadQuery(tile, chunk, 0u, lane);
-      loadKey(tile, chunk, 0u, lane);
+      loadQuery(tile, chunk, lane);
+      loadKey(tile, chunk, lane);
       workgroupBarrier();
       scores(lane);
       workgroupBarrier();
     }
 
     for (var chunk = 0u; chunk < 2u; chunk++) {
-      loadOutputGradient(tile, chunk, 0u, lane);
-      loadValue(tile, chunk, 0u, lane);
+      loadOutputGradient(tile, chunk, lane);
+      loadValue(tile, chunk, lane);
       workgroupBarrier();
       weightProducts(lane);
       workgroupBarrier();

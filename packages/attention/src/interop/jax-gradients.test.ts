@@ -15,7 +15,8 @@ beforeAll(async () => {
 
 const [batch, heads, tokens, channels, headDim] = [2, 2, 6, 8, 4];
 const layers = 2;
-const random = (seed: number, ...shape: number[]) => np.array(Float32Array.from(randomArray(seed, shape)), { shape });
+const random = (seed: number, ...shape: number[]) =>
+  np.array(Float32Array.from(randomArray(seed, shape)), { shape });
 
 /** Two layers of attention with a residual stream; a learned bias for each head and distance in their scores. */
 function parametersOf(seed: number) {

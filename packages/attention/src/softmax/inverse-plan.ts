@@ -1,3 +1,4 @@
+import { bandSpan } from '../host-plan.ts';
 import { type BlockLayout, NO_TOKEN, type Plan, queryBlocks } from '../plan.ts';
 
 /** Key slots of a unit where the plan has no key blocks of its own. */
@@ -36,7 +37,10 @@ export function keyUnits(plan: Plan): KeyUnits {
     case 'blocks':
       return cut(keys.layout, keys.layout.block, lists);
     case 'ranges':
+    case 'intervals':
       return cut(keys.layout, UNIT, lists);
+    case 'band':
+      return cut({ slots: keyTokens }, UNIT, 1);
     case 'boxes': {
       // queries laid out in tiles of the grid: keys in the same tiles are seen by few query blocks
       const tiled = queries.order && plan.queryTokens === keyTokens && heldBy(queries, keyTokens) === 'each';
@@ -95,9 +99,30 @@ function visitedUnits(
     }
     case 'ranges': {
       const ranges = keys.ranges as Uint32Array;
-      const end = Math.min(ranges[2 * row] + ranges[2 * row + 1], units.slots);
-      if (ranges[2 * row] >= end) break;
-      for (let unit = Math.floor(ranges[2 * row] / UNIT); unit <= Math.floor((end - 1) / UNIT); unit++)
+      for (const unit of unitsOf([[ranges[2 * row], ranges[2 * row + 1]]], units)) visit(unit, 0);
+      break;
+    }
+    case 'intervals': {
+      const [rows, runs] = [keys.rows as Uint32Array, keys.runs as Uint32Array];
+      let before = 0;
+      const spans = Array.from({ length: rows[2 * row + 1] }, (_, i): [number, number] => {
+        const run = 2 * (rows[2 * row] + i);
+        const length = runs[run + 1] - before;
+        before = runs[run + 1];
+        return [runs[run] & 0x7fffffff, length];
+      });
+      for (const unit of unitsOf(spans, units)) visit(unit, 0);
+      break;
+    }
+    case 'band': {
+      const { sink, start, end } = bandSpan(plan, keys, row);
+      for (const unit of unitsOf(
+        [
+          [0, sink],
+          [start, end - start],
+        ],
+        units,
+      ))
         visit(unit, 0);
       break;
     }
@@ -116,6 +141,20 @@ function visitedUnits(
       for (const unit of seen) visit(unit, 0);
     }
   }
+}
+
+/** Units that runs of slots (first, length) touch, each once. */
+function unitsOf(
+  spans: readonly (readonly [first: number, length: number])[],
+  { slots }: KeyUnits,
+): Set<number> {
+  const touched = new Set<number>();
+  for (const [first, length] of spans) {
+    const end = Math.min(first + length, slots);
+    if (first >= end) continue;
+    for (let unit = Math.floor(first / UNIT); unit <= Math.floor((end - 1) / UNIT); unit++) touched.add(unit);
+  }
+  return touched;
 }
 
 /** Slot of a token in an order that holds each token once. */

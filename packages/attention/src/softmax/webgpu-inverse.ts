@@ -2,7 +2,7 @@ import type { Gpu, GpuTensor } from '../device/gpu.ts';
 import { type Plan, queryBlocks } from '../plan.ts';
 import { sizeOf } from '../tensor.ts';
 import { invertPlan, type KeyUnits } from './inverse-plan.ts';
-import { countVisits, fillVisits, markVisits } from './tiers/portable-inverse.ts';
+import { countVisits, fillVisits, type InvertibleKind, markVisits } from './tiers/portable-inverse.ts';
 import type { GpuPlan } from './webgpu-plan.ts';
 
 /**
@@ -21,7 +21,7 @@ export async function inverseOnGpu(
     const words = inverseOf(plan, units);
     return gpu.uploadOnce(words, () => words);
   }
-  const kind = plan.keys.kind === 'blocks' ? 'blocks' : 'ranges';
+  const kind = plan.keys.kind as InvertibleKind; // no other has lists on the device
   const blockCount = queryBlocks(plan);
   const listRows = units.lists * blockCount;
   const cells = units.lists * units.count;
@@ -34,11 +34,10 @@ export async function inverseOnGpu(
     queryBlocks: blockCount,
     units: units.count,
     bitWords,
-    slots: units.slots,
     most,
   };
   const { rows, blocks } = uploaded;
-  const lists = { rows, ...(kind === 'blocks' && { blocks }) };
+  const lists = { rows, ...(kind !== 'ranges' && { blocks }) };
   await gpu.launch(markVisits(kind), { ...lists, shape, bits } as never, listRows);
   await gpu.launch(countVisits, { bits, inverse, shape }, units.lists);
   await gpu.launch(fillVisits(kind), { ...lists, shape, bits, inverse } as never, listRows);

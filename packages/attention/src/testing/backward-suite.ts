@@ -54,17 +54,45 @@ function rangesOnDevice(device: Device, tokens: number, heads: number): Plan {
     i % 2 === 0 ? (i * 17) % tokens : i % 10 === 5 ? 0 : 20 + i,
   );
   return {
-    name: 'ranges on the device',
-    queryTokens: tokens,
-    keyTokens: tokens,
-    queries: { slots: tokens, block },
+    ...onDevice(tokens, block, heads),
     keys: {
       kind: 'ranges',
       layout: { slots: tokens, block: 1 },
       ranges: device.tensor(ranges, [heads, rows / heads, 2]),
     },
+  };
+}
+
+/** Two runs for each query block, the second one sometimes empty, often in one unit with the first. */
+function intervalsOnDevice(device: Device, tokens: number): Plan {
+  const block = 16;
+  const count = Math.ceil(tokens / block);
+  const rows = Uint32Array.from({ length: 2 * count }, (_, i) => (i % 2 === 0 ? i : 2));
+  const runs = Array.from({ length: count }, (_, row) => [
+    row * 3,
+    10,
+    20 + row * 9,
+    row % 3 === 1 ? 10 : 45,
+  ]);
+  return {
+    ...onDevice(tokens, block, 1),
+    keys: {
+      kind: 'intervals',
+      layout: { slots: tokens, block: 1 },
+      rows: device.tensor(rows, [1, count, 2]),
+      runs: device.tensor(Uint32Array.from(runs.flat()), [2 * count, 2]),
+    },
+  };
+}
+
+function onDevice(tokens: number, block: number, listHeads: number) {
+  return {
+    name: 'on the device',
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries: { slots: tokens, block },
     listBatches: 1,
-    listHeads: heads,
+    listHeads,
   };
 }
 
@@ -116,6 +144,12 @@ const own: BackwardCase[] = [
     options: (device) => ({ plan: rangesOnDevice(device, 150, 2) }),
   },
   {
+    name: 'intervals whose lists are on the device',
+    queryTokens: 150,
+    headDim: 8,
+    options: (device) => ({ plan: intervalsOnDevice(device, 150) }),
+  },
+  {
     name: 'a selection that stays on the device, with sums for each block',
     batch: 2,
     heads: 4,
@@ -165,6 +199,11 @@ const taken = new Set([
   'blocks with full marks and a fine mask',
   'orders with padding, lists per batch and head',
   'ranges in an order, causal',
+  'intervals, marked and masked',
+  'intervals of an order with padding, causal',
+  'a causal band with a sink',
+  'a band over fewer keys than queries, under a causal mask',
+  'gathered keys',
   'boxes in a plane, outside skipped',
   'dilated boxes in space',
   'zero keys under a mask and a score',

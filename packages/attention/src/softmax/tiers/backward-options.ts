@@ -90,9 +90,14 @@ export const sides: Record<Side, Sides> = {
   },
 };
 
+/** Whether a query block may see part of a key unit: then the keys' side reads its list again for each pair. */
+export function namesParts(keys: KeyKind): boolean {
+  return keys === 'ranges' || keys === 'intervals' || keys === 'band' || keys === 'boxes';
+}
+
 export function backwardBindings(options: BackwardKernelOptions): Bindings {
   const { side, storage, gradientStorage, headDim, valueDim, keys } = options;
-  const listed = keys === 'ranges' || keys === 'boxes';
+  const listed = namesParts(keys);
   const packed = options.lists === 'packed' && (side === 'keys' ? listed : keys !== 'all');
   const needsPlan = packed || options.queryOrder || options.keyOrder;
   return {
@@ -109,7 +114,7 @@ export function backwardBindings(options: BackwardKernelOptions): Bindings {
     }),
     ...(needsPlan && { plan: read('u32') }), // orders and host lists
     ...(options.lists === 'tensors' && (side !== 'keys' || listed) && { rows: read('u32') }),
-    ...(options.lists === 'tensors' && side !== 'keys' && { blocks: read('u32') }),
+    ...(options.lists === 'tensors' && (side !== 'keys' || keys === 'intervals') && { blocks: read('u32') }),
     ...(side === 'keys' && keys !== 'all' && { inverse: read('u32') }),
     ...(options.gathered && gatherBindings),
     ...options.tableBindings,

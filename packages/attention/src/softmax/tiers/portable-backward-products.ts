@@ -1,7 +1,7 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 import { type BackwardKernelOptions, sides } from './backward-options.ts';
+import { copy } from './copy.ts';
 import type { BackwardShape, Channels } from './portable-backward-tile.ts';
-import { copy } from './portable-loads.ts';
 import { each } from './text.ts';
 
 /** Per thread: weights s and their gradients d of each of its rows, later P and dS; gradients a and b of its own rows. */
@@ -51,15 +51,15 @@ fn ${matrix}Staged(tile: Located, chunk: u32, i: u32) -> vec4<f32> {
 }
 ${copy({ name: `stage${capital(matrix)}`, total: stage * each * columnLanes, threads, read: `${matrix}Staged`, write: 'putStaged' })}`;
   return wgsl`
-fn putRow(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putRow(i: u32, numbers: vec4<f32>) {
   operands[(i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putColumn(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putColumn(i: u32, numbers: vec4<f32>) {
   operands[COLUMNS_AT + (i / CHUNK) * (CHUNK + 1u) + i % CHUNK] = numbers;
 }
 
-fn putStaged(i: u32, numbers: vec4<f32>, generation: u32) {
+fn putStaged(i: u32, numbers: vec4<f32>) {
   operands[i] = numbers;
 }
 ${chunks.join('\n')}

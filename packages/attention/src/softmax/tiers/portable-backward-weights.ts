@@ -72,7 +72,7 @@ fn pairAt(tile: Located, start: u32, row: u32, column: u32) -> Pair {
   pair.key = keyTokens[row];
   pair.keySlot = keySlotOf(tile, row, visits[column]);
   pair.seen = pair.query != ABSENT && pair.key != ABSENT && pair.keySlot >= 0;
-  pair.full = LISTS_BLOCKS == 1u && (visits[column] >> 31u) == 1u;
+  pair.full = isMarked(visits[column]);
   return pair;
 }`,
 };

@@ -1,6 +1,6 @@
 import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
 import { readVector, storeVector } from './access.ts';
-import { type BackwardKernelOptions, backwardBindings, sides } from './backward-options.ts';
+import { type BackwardKernelOptions, backwardBindings, namesParts, sides } from './backward-options.ts';
 import { keyConstants, keyStages } from './keys.ts';
 import {
   accumulate,
@@ -23,15 +23,15 @@ import {
 } from './portable-backward-weights.ts';
 import { gatherStages } from './portable-table-gradients.ts';
 import { visitStages } from './portable-visits.ts';
-import { queryInOrder, resolveKeys, rowStages } from './rows.ts';
+import { queryInOrder, resolveKeys, resolveQueries, rowStages } from './rows.ts';
 
 /** S = Q Kᵀ and dP = dO Vᵀ of a tile, then P and, on two of the sides, dS. */
 const tileOfPairs = ({ side, tile }: BackwardKernelOptions) => {
   const { own, other } = sides[side];
   const over = (i: 0 | 1, chunks: number, stage: string) => wgsl`
     for (var chunk = 0u; chunk < ${chunks}u; chunk++) {
-      load${capital(own[i])}(tile, chunk, 0u, lane);
-      load${capital(other[i])}(tile, chunk, 0u, lane);
+      load${capital(own[i])}(tile, chunk, lane);
+      load${capital(other[i])}(tile, chunk, lane);
       workgroupBarrier();
       ${stage}(lane);
       workgroupBarrier();
@@ -44,7 +44,7 @@ const tileOfPairs = ({ side, tile }: BackwardKernelOptions) => {
 
 const gradientOver = (matrix: string, name: string, columnTile: number, { stage }: Channels) => wgsl`
     for (var chunk = 0u; chunk < ${columnTile / stage}u; chunk++) {
-      stage${capital(matrix)}(tile, chunk, 0u, lane);
+      stage${capital(matrix)}(tile, chunk, lane);
       workgroupBarrier();
       ${name}(chunk, lane);
       workgroupBarrier();
@@ -62,7 +62,7 @@ const mains: Record<Side, (options: BackwardKernelOptions) => string> = {
   workgroupBarrier();
   loadStatistics(tile, lane);
   for (var start = 0u; start < count; start += KEY_TILE) {
-    resolveKeys(tile, start, count, lane);
+    resolveKeys(tile, start, count, 0u, lane);
     startTile();
     workgroupBarrier();
 ${scores}
@@ -110,7 +110,7 @@ ${gradientOver('query', 'accumulateQueries', columnTile, head)}
   workgroupBarrier();
   loadStatistics(tile, lane);
   for (var start = 0u; start < count; start += KEY_TILE) {
-    resolveKeys(tile, start, count, lane);
+    resolveKeys(tile, start, count, 0u, lane);
     startTile();
     workgroupBarrier();
 ${scores}
@@ -146,7 +146,7 @@ const MOST_KERNELS = 256;
 function makeBackward(options: BackwardKernelOptions): Kernel {
   const { side, tile, storage, headDim, valueDim, keys } = options;
   const { rowTile, columnTile } = tile;
-  const partly = side === 'keys' && (keys === 'ranges' || keys === 'boxes');
+  const partly = side === 'keys' && namesParts(keys);
   const changed =
     partly || options.keep !== undefined || options.change !== undefined || options.slope !== undefined;
   const expressions = [
@@ -169,7 +169,6 @@ function makeBackward(options: BackwardKernelOptions): Kernel {
       COLUMNS_AT: rowTile * (tile.chunk + 1),
       NO_TOKEN: 0xffffffff,
       BY_SLOT: Number(options.bySlot),
-      LISTS_BLOCKS: Number(keys === 'blocks'),
     },
     memory: tile.memory,
     registers: `const LOG2_E = 1.4426950408889634;
@@ -199,6 +198,7 @@ ${registers(options)}`,
           ]
         : [
             rowStages(options),
+            resolveQueries,
             resolveKeys,
             ...keyStages({
               kind: keys,

@@ -11,7 +11,6 @@ const fields = {
   queryBlocks: 'u32',
   units: 'u32',
   bitWords: 'u32',
-  slots: 'u32',
   most: 'u32',
 } as const;
 
@@ -20,17 +19,33 @@ const LANES = 64;
 const rowsOf = {
   /** Entries name key blocks, each a unit. */
   blocks: wgsl`
-fn unitCount(row: u32) -> u32 { return rows[2u * row + 1u]; }
-fn unitOf(row: u32, entry: u32) -> u32 { return blocks[rows[2u * row] + entry] & 0x7fffffffu; }
+fn entryCount(row: u32) -> u32 { return rows[2u * row + 1u]; }
+fn unitCount(row: u32, entry: u32) -> u32 { return 1u; }
+fn firstUnit(row: u32, entry: u32) -> u32 { return blocks[rows[2u * row] + entry] & 0x7fffffffu; }
 fn entryWord(row: u32, entry: u32) -> u32 { return entry | (blocks[rows[2u * row] + entry] & 0x80000000u); }`,
   /** A run of slots touches units of 64. */
   ranges: wgsl`
-fn unitCount(row: u32) -> u32 {
-  let end = min(rows[2u * row] + rows[2u * row + 1u], shape.slots);
-  if (rows[2u * row] >= end) { return 0u; }
-  return (end - 1u) / 64u - rows[2u * row] / 64u + 1u;
+fn entryCount(row: u32) -> u32 {
+  if (rows[2u * row + 1u] == 0u) { return 0u; }
+  return (rows[2u * row] + rows[2u * row + 1u] - 1u) / 64u - rows[2u * row] / 64u + 1u;
 }
-fn unitOf(row: u32, entry: u32) -> u32 { return rows[2u * row] / 64u + entry; }
+fn unitCount(row: u32, entry: u32) -> u32 { return 1u; }
+fn firstUnit(row: u32, entry: u32) -> u32 { return rows[2u * row] / 64u + entry; }
+fn entryWord(row: u32, entry: u32) -> u32 { return 0u; }`,
+  intervals: wgsl`
+fn entryCount(row: u32) -> u32 { return rows[2u * row + 1u]; }
+fn runStart(row: u32, entry: u32) -> u32 { return blocks[2u * (rows[2u * row] + entry)] & 0x7fffffffu; }
+fn runLength(row: u32, entry: u32) -> u32 {
+  let end = blocks[2u * (rows[2u * row] + entry) + 1u];
+  if (entry == 0u) { return end; }
+  return end - blocks[2u * (rows[2u * row] + entry) - 1u];
+}
+fn firstUnit(row: u32, entry: u32) -> u32 { return runStart(row, entry) / 64u; }
+fn unitCount(row: u32, entry: u32) -> u32 {
+  let length = runLength(row, entry);
+  if (length == 0u) { return 0u; }
+  return (runStart(row, entry) + length - 1u) / 64u - firstUnit(row, entry) + 1u;
+}
 fn entryWord(row: u32, entry: u32) -> u32 { return 0u; }`,
 };
 
@@ -38,7 +53,7 @@ export type InvertibleKind = keyof typeof rowsOf;
 
 const listBindings = (kind: InvertibleKind) => ({
   rows: read('u32'), // [lists, queryBlocks, 2]
-  ...(kind === 'blocks' && { blocks: read('u32') }),
+  ...(kind !== 'ranges' && { blocks: read('u32') }),
   shape: uniform(fields),
 });
 
@@ -54,10 +69,12 @@ export const markVisits = (kind: InvertibleKind) =>
     main: wgsl`
   let list = workgroup / shape.queryBlocks;
   let block = workgroup % shape.queryBlocks;
-  for (var entry = lane; entry < unitCount(workgroup); entry += ${LANES}u) {
-    let unit = unitOf(workgroup, entry);
-    if (unit < shape.units) {
-      atomicOr(&bits[(list * shape.units + unit) * shape.bitWords + block / 32u], 1u << (block % 32u));
+  for (var entry = lane; entry < entryCount(workgroup); entry += ${LANES}u) {
+    for (var i = 0u; i < unitCount(workgroup, entry); i++) {
+      let unit = firstUnit(workgroup, entry) + i;
+      if (unit < shape.units) {
+        atomicOr(&bits[(list * shape.units + unit) * shape.bitWords + block / 32u], 1u << (block % 32u));
+      }
     }
   }`,
   });
@@ -119,13 +136,15 @@ fn visitsBefore(cell: u32, block: u32) -> u32 {
   let list = workgroup / shape.queryBlocks;
   let block = workgroup % shape.queryBlocks;
   let entriesAt = 2u * (shape.listRows / shape.queryBlocks) * shape.units;
-  for (var entry = lane; entry < unitCount(workgroup); entry += ${LANES}u) {
-    let unit = unitOf(workgroup, entry);
-    if (unit < shape.units) {
-      let cell = list * shape.units + unit;
-      let at = entriesAt + 2u * (inverse[2u * cell] + visitsBefore(cell, block));
-      inverse[at] = block;
-      inverse[at + 1u] = entryWord(workgroup, entry);
+  for (var entry = lane; entry < entryCount(workgroup); entry += ${LANES}u) {
+    for (var i = 0u; i < unitCount(workgroup, entry); i++) {
+      let unit = firstUnit(workgroup, entry) + i;
+      if (unit < shape.units) {
+        let cell = list * shape.units + unit;
+        let at = entriesAt + 2u * (inverse[2u * cell] + visitsBefore(cell, block));
+        inverse[at] = block;
+        inverse[at + 1u] = entryWord(workgroup, entry);
+      }
     }
   }`,
   });

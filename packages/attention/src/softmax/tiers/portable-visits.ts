@@ -1,5 +1,6 @@
 import { wgsl } from '../../wgsl/assemble.ts';
-import type { KeyKind, ListPlace } from './keys.ts';
+import { namesParts } from './backward-options.ts';
+import { type KeyKind, type ListPlace, listWords } from './keys.ts';
 
 /** How the kernel of the keys' side finds its rows and the queries that see them. */
 export interface VisitOptions {
@@ -120,11 +121,6 @@ fn visitAt(tile: Located, index: u32) -> vec2<u32> {
 }`,
 };
 
-const rowAt = {
-  packed: 'fn rowAt(at: u32) -> u32 { return plan[shape.rowsAt + at]; }',
-  tensors: 'fn rowAt(at: u32) -> u32 { return rows[at]; }',
-};
-
 /** Place of a key in the query block's list; -1 where the block does not see it. */
 const keySlots = {
   all: 'fn keySlotOf(tile: Located, row: u32, visit: u32) -> i32 { return keyTokens[row]; }',
@@ -137,6 +133,37 @@ fn keySlotOf(tile: Located, row: u32, visit: u32) -> i32 {
   let at = 2u * (tile.list * shape.queryBlocks + visit);
   let place = tile.firstSlot + row - rowAt(at);
   return select(-1, i32(place), tile.firstSlot + row >= rowAt(at) && place < rowAt(at + 1u));
+}`,
+  intervals: wgsl`
+var<private> runIsFull: bool;
+
+fn keySlotOf(tile: Located, row: u32, visit: u32) -> i32 {
+  let at = 2u * (tile.list * shape.queryBlocks + visit);
+  let slot = tile.firstSlot + row;
+  var before = 0u;
+  for (var run = rowAt(at); run < rowAt(at) + rowAt(at + 1u); run++) {
+    let marked = blockAt(2u * run);
+    let start = marked & 0x7fffffffu;
+    let end = blockAt(2u * run + 1u);
+    if (slot >= start && slot - start < end - before) {
+      runIsFull = (marked >> 31u) == 1u;
+      return i32(before + slot - start);
+    }
+    before = end;
+  }
+  return -1;
+}`,
+  band: wgsl`
+fn keySlotOf(tile: Located, row: u32, visit: u32) -> i32 {
+  let offset = i32(rowAt(3u));
+  let first = i32(visit * shape.queryBlock) + offset;
+  let last = i32(min((visit + 1u) * shape.queryBlock, shape.querySlots)) - 1 + offset;
+  let end = clamp(last + i32(rowAt(2u)) + 1, 0, i32(shape.keyTokens));
+  let start = clamp(first - i32(rowAt(1u)), 0, end);
+  let sink = min(i32(rowAt(0u)), start);
+  let token = keyTokens[row];
+  if (token < sink) { return token; }
+  return select(-1, sink + token - start, token >= start && token < end);
 }`,
   boxes: wgsl`
 fn keySlotOf(tile: Located, row: u32, visit: u32) -> i32 {
@@ -153,17 +180,25 @@ fn keySlotOf(tile: Located, row: u32, visit: u32) -> i32 {
 }`,
 };
 
-/** Stages of the keys' side: `locate`, `withHead`, `resolveKeys`, `resolveQueries`, `queryCount`, `firstQuery`, `keySlotOf`. */
+/** Whether the list marks what keySlotOf() has just found as full. A band's own mask says as much as its marks. */
+const marks = {
+  none: 'fn isMarked(visit: u32) -> bool { return false; }',
+  blocks: 'fn isMarked(visit: u32) -> bool { return (visit >> 31u) == 1u; }',
+  intervals: 'fn isMarked(visit: u32) -> bool { return runIsFull; }',
+};
+
+/** Stages of the keys' side: `locate`, `withHead`, `resolveKeys`, `resolveQueries`, `queryCount`, `firstQuery`, `keySlotOf`, `isMarked`. */
 export function visitStages({ keys, lists, unitOrder, startLate }: VisitOptions): string[] {
-  const listed = keys === 'all' ? 'all' : 'listed';
-  const inBlocks = keys === 'ranges' || keys === 'boxes' ? 'others' : keys;
+  const kind = keys === 'gathered' ? 'blocks' : keys;
+  const parts = namesParts(kind);
   return [
     unitOrders[unitOrder ? 'given' : 'none'],
-    counts[listed],
+    counts[kind === 'all' ? 'all' : 'listed'],
     starts[startLate ? 'causal' : 'atFirst'],
-    visitsOf[inBlocks],
-    ...(inBlocks === 'others' ? [rowAt[lists]] : []),
-    keySlots[keys],
+    visitsOf[kind === 'all' || kind === 'blocks' ? kind : 'others'],
+    ...(parts ? [listWords[lists]] : []),
+    keySlots[kind],
+    marks[kind === 'blocks' || kind === 'intervals' ? kind : 'none'],
     locate,
   ];
 }
