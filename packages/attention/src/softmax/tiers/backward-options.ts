@@ -113,8 +113,8 @@ export function backwardBindings(options: BackwardKernelOptions): Bindings {
       valueGradient: write(elementOf('f32', valueDim)),
     }),
     ...(needsPlan && { plan: read('u32') }), // orders and host lists
-    ...(options.lists === 'tensors' && (side !== 'keys' || listed) && { rows: read('u32') }),
-    ...(options.lists === 'tensors' && (side !== 'keys' || keys === 'intervals') && { blocks: read('u32') }),
+    ...(options.lists === 'tensors' &&
+      (side !== 'keys' || listed) && { rows: read('u32'), blocks: read('u32') }),
     ...(side === 'keys' && keys !== 'all' && { inverse: read('u32') }),
     ...(options.gathered && gatherBindings),
     ...options.tableBindings,
