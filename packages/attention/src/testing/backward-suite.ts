@@ -211,6 +211,7 @@ const taken = new Set([
   'a score that reads a table by head and distance',
   'a score that reads two device tensors and a host table',
   'tanh soft cap, exp, sqrt, floor',
+  'integer operations on slots',
   'rows that see nothing',
 ]);
 
