@@ -69,6 +69,21 @@ export function attentionModel(spec: {
     ...['query', 'key', 'value'].flatMap((input) => message(11, tensorInfo(input, shape))),
     ...message(12, tensorInfo('output', shape)),
   ];
+  return model(graph);
+}
+
+/** A model of one node without attributes, 'Tanh' for one: `input` and `output` are f32 of the shape. */
+export function unaryModel(operator: string, shape: readonly number[]): Uint8Array {
+  const node = [...text(1, 'input'), ...text(2, 'output'), ...text(3, 'output'), ...text(4, operator)];
+  return model([
+    ...message(1, node),
+    ...text(2, operator),
+    ...message(11, tensorInfo('input', shape)),
+    ...message(12, tensorInfo('output', shape)),
+  ]);
+}
+
+function model(graph: readonly number[]): Uint8Array {
   return Uint8Array.from([
     ...integer(1, 8),
     ...message(7, graph),

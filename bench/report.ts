@@ -1,63 +1,40 @@
-import type { Case } from './peers/peer.ts';
-
-export interface PeerResult {
-  peer: string;
-  description: string;
-  /** Milliseconds of one attention, one a round; with two chain lengths, of their difference. */
-  samples: number[];
-  /** Milliseconds as timed, [round][chain length]. */
-  raw: number[][];
-}
-
-export interface CaseResult {
-  case: Case;
-  /** Largest absolute difference of outputs between the first peer and each other one. */
-  differences: Record<string, number>;
-  results: PeerResult[];
-  skipped: Record<string, string>;
-}
-
-export function median(samples: readonly number[]): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-/** Two products of tokens x tokens x headDim a head, two operations a multiply-add. */
-export function flops({ batch, heads, tokens, headDim }: Case): number {
-  return 4 * batch * heads * tokens * tokens * headDim;
-}
+import {
+  type BenchFile,
+  type BenchResult,
+  median,
+  rateInWords,
+  shapeInWords,
+} from '../packages/site/src/shared/bench.ts';
 
 /**
- * How much faster the first is: medians of their times, and the median of the ratio within each round, in which both
- * ran one after the other and so under the same load.
+ * How much faster the first is: the median of the ratios within a round, in which both ran one after the other and so
+ * under the same load; of medians where the rounds are not the same.
  */
-export function ratio(ours: PeerResult, theirs: PeerResult): { ofMedians: number; withinRounds: number } {
-  return {
-    ofMedians: median(theirs.samples) / median(ours.samples),
-    withinRounds: median(ours.samples.map((sample, round) => theirs.samples[round] / sample)),
-  };
+export function timesFaster(ours: BenchResult, theirs: BenchResult): number {
+  if (ours.samplesMs.length !== theirs.samplesMs.length)
+    return median(theirs.samplesMs) / median(ours.samplesMs);
+  return median(ours.samplesMs.map((sample, round) => theirs.samplesMs[round] / sample));
 }
 
-export function report({ case: item, differences, results, skipped }: CaseResult): string {
-  const lines = [
-    `${item.name}: ${item.batch} x ${item.heads} x ${item.tokens} x ${item.headDim}, f32, ${item.rounds} rounds`,
-  ];
-  for (const { peer, description, samples } of results) {
-    const middle = median(samples);
-    const rate = (flops(item) / middle / 1e6).toFixed(1);
+/** The lines of a case for the terminal. */
+export function report(id: string, { results, skipped }: Pick<BenchFile, 'results' | 'skipped'>): string {
+  const ran = results.filter((result) => result.case.id === id);
+  const lines =
+    ran.length > 0
+      ? [`${id}: ${ran[0].case.title}, ${shapeInWords(ran[0].case)}, ${ran[0].samplesMs.length} rounds`]
+      : [`${id}:`];
+  for (const result of ran) {
+    const middle = median(result.samplesMs);
+    const rate = rateInWords(result.case, middle);
+    const best = Math.min(...result.samplesMs).toFixed(3);
+    const beside =
+      result === ran[0] ? '' : `, ${timesFaster(ran[0], result).toFixed(2)} x the time of ${ran[0].peer}`;
+    const apart = result.difference === null ? '' : `, differs by ${result.difference.toExponential(1)}`;
     lines.push(
-      `  ${peer.padEnd(20)} ${middle.toFixed(2)} ms median, ${Math.min(...samples).toFixed(2)} best, ${rate} GFLOP/s  (${description})`,
+      `  ${result.peer.padEnd(24)} ${middle.toFixed(3)} ms median, ${best} best, ${rate}${beside}${apart}  (${result.description})`,
     );
   }
-  for (const [peer, why] of Object.entries(skipped)) lines.push(`  ${peer.padEnd(20)} not run: ${why}`);
-  for (const [peer, difference] of Object.entries(differences))
-    lines.push(`  largest difference to ${peer}: ${difference.toExponential(1)}`);
-  if (results.length > 1) {
-    const { ofMedians, withinRounds } = ratio(results[0], results[1]);
-    lines.push(
-      `  ${results[0].peer} runs at ${ofMedians.toFixed(2)} of ${results[1].peer}'s speed (median of rounds ${withinRounds.toFixed(2)})`,
-    );
-  }
+  for (const { peer, why } of skipped.filter((entry) => entry.case === id))
+    lines.push(`  ${peer.padEnd(24)} not run: ${why}`);
   return lines.join('\n');
 }

@@ -19,6 +19,8 @@ const forbidden: [path: string, source: string, reason: RegExp][] = [
   ['packages/attention/src/mods/to-wgsl.ts', '../softmax/attend.ts', /without knowing who calls/],
   ['packages/attention/src/softmax/tiers/portable.ts', '../../select/top-k.ts', /neighbours/],
   ['packages/attention/src/select/pool.ts', '../softmax/attend.ts', /neighbours/],
+  ['packages/attention/src/softmax/attend.ts', '../cache/cache.ts', /cache that stands on both/],
+  ['packages/attention/src/plan.ts', './cache/cache.ts', /no layer above/],
   ['packages/papers/src/fna/mechanism.ts', '../gna/mechanism.ts', /no other paper/],
   ['packages/papers/src/fna/mechanism.ts', '@saccade/attention/src/plan.ts', /front door/],
   ['packages/papers/src/fna/lab.tsx', '@saccade/site', /arrows point/],
@@ -31,6 +33,8 @@ const forbidden: [path: string, source: string, reason: RegExp][] = [
 const permitted: [path: string, source: string][] = [
   ['packages/attention/src/softmax/attend.ts', '../wgsl/assemble.ts'],
   ['packages/attention/src/device/device.ts', '../softmax/request.ts'],
+  ['packages/attention/src/device/device.ts', '../cache/request.ts'],
+  ['packages/attention/src/cache/cache.ts', '../softmax/attend.ts'],
   ['packages/attention/src/mods/to-wgsl.ts', '../wgsl/assemble.ts'],
   ['packages/attention/src/device/reference.ts', '../softmax/reference.ts'],
   ['packages/papers/src/fna/mechanism.ts', '../kit/paper.ts'],

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -149,11 +150,21 @@ function packSources(): void {
 
 function packBench(): void {
   if (!existsSync(join(root, 'bench/node_modules')))
-    throw new Error('bench/node_modules is missing; npm install in bench/ brings the peers');
-  const exclude = ['*/darwin', '*/win32', '*/linux/arm64', '*.d.ts', '*.map'].map(
-    (pattern) => `--exclude=${pattern}`,
-  );
-  archive('bench.txz', [...exclude, 'bench/node_modules']);
+    throw new Error('bench/node_modules is missing; npm run bench brings the peers');
+  // Binaries of other systems, declarations, other forms of the same code, and what only browsers run.
+  const wanted = (readdirSync(join(root, 'bench/node_modules'), { recursive: true }) as string[])
+    .filter(
+      (path) =>
+        !/\/(darwin|win32|arm64)\/|\.d\.[cm]?ts$|\.(map|md)$|^\.bin|onnxruntime-web\/|^@types/.test(path),
+    )
+    .filter(
+      (path) => !/^@tensorflow\/[^/]+\/(src|dist)\//.test(path) || /dist\/[^/]+\.(node\.js|wasm)$/.test(path),
+    )
+    .filter((path) => lstatSync(join(root, 'bench/node_modules', path)).isFile());
+  const list = join(folder, 'bench.list');
+  writeFileSync(list, wanted.map((path) => `bench/node_modules/${path}`).join('\n'));
+  archive('bench.txz', ['-T', list]);
+  run('rm', [list]);
 }
 
 /** The Vulkan loader, for a machine that has the driver but not the loader. Needs apt here; without it this step is left out. */

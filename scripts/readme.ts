@@ -4,6 +4,18 @@ import { join, resolve } from 'node:path';
 import { findRunnable } from '@saccade/papers';
 import { catalogue } from '@saccade/papers/catalogue';
 import type { LedgerFile, VerdictName } from '@saccade/papers/kit';
+import {
+  type BenchResult,
+  benchFileSchema,
+  type Comparison,
+  isOurs,
+  latestComparisons,
+  median,
+  peerInWords,
+  rateInWords,
+  shapeInWords,
+  timeInWords,
+} from '../packages/site/src/shared/bench.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const readme = join(root, 'README.md');
@@ -60,14 +72,59 @@ function papersTable(): string {
   ].join('\n');
 }
 
+/** The latest stored benchmark of each case: ours, the fastest tier, beside each other library in the same run. */
+function speedTable(): string {
+  const folder = join(root, 'bench/results');
+  const stored = readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => ({
+      name,
+      file: benchFileSchema.parse(JSON.parse(readFileSync(join(folder, name), 'utf8'))),
+    }));
+  const comparisons = latestComparisons(stored);
+  const machines = [...new Set(comparisons.map(({ machine }) => machine.id))];
+  return machines
+    .map((id) => {
+      const here = comparisons.filter(({ machine }) => machine.id === id);
+      const [{ machine }] = here;
+      const rows = here.map((comparison) => speedRow(comparison));
+      return [
+        `${machine.adapter}; ${machine.cpu}, ${machine.cores} cores; medians:`,
+        '',
+        '| case | Saccade | beside it, in the same run | samples |',
+        '| --- | --- | --- | --- |',
+        ...rows,
+      ].join('\n');
+    })
+    .join('\n\n');
+}
+
+function speedRow({ facts, results, name, date }: Comparison): string {
+  const ours = results.find(isOurs);
+  const ourTime = ours && median(ours.samplesMs);
+  const inWords = (result: BenchResult) => {
+    const middle = median(result.samplesMs);
+    return `${timeInWords(middle)}, ${rateInWords(facts, middle)}`;
+  };
+  const others = results.filter((result) => !isOurs(result));
+  const beside = others.map((result) => {
+    const times = ourTime && median(result.samplesMs) / ourTime;
+    const stands =
+      times === undefined ? '' : `: ${times >= 1 ? times.toFixed(1) : times.toFixed(2)} x our time`;
+    return `${peerInWords(result.peer)} ${inWords(result)}${stands}`;
+  });
+  const who = ours ? `${peerInWords(ours.peer).replace('Saccade, ', '')}: ${inWords(ours)}` : '–';
+  return `| ${facts.title}, ${shapeInWords(facts)} | ${who} | ${beside.join('; ') || '–'} | [${date.slice(0, 10)}](bench/results/${name}) |`;
+}
+
 /** What each folder is for; a folder that is not here, or no longer there, fails. */
 const purposes: Record<string, string> = {
   'packages/attention': 'the engines: tensors, plans, attend(), selection, devices; knows nothing of papers',
   'packages/papers': 'one folder a paper: facts, reference, mechanism, claims, lab, tests',
   'packages/site': 'Daily Papers: server, embedded database, pages',
   'packages/cli': 'the saccade command',
-  bench: 'peers side by side, and their results',
-  docs: 'pictures of this page',
+  bench: 'peers side by side, their results, and tests of interop with them',
+  docs: 'tensors of other libraries; pictures of this page',
   results: 'the ledger: one JSON a machine and paper, with raw samples',
   scripts: 'start, test, and the makers of papers, kernels, packs and this page',
 };
@@ -93,7 +150,8 @@ function replaceBetween(text: string, name: string, content: string): string {
 /** README.md as it should be. */
 export function freshReadme(): string {
   const text = readFileSync(readme, 'utf8');
-  return replaceBetween(replaceBetween(text, 'papers', papersTable()), 'tree', tree());
+  const tables = { papers: papersTable(), speed: speedTable(), tree: tree() };
+  return Object.entries(tables).reduce((page, [name, table]) => replaceBetween(page, name, table), text);
 }
 
 if (import.meta.main) {

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { childEnvironment, install, pinnedNode, root } from './install.mjs';
+import { installPeers } from './peers.mjs';
 import { startPostgres } from './postgres.mjs';
 import { prepareSystem } from './system.mjs';
 
@@ -85,6 +86,7 @@ await stage('build', () => {
   build('wasm');
   build('site');
 });
+await stage('peers', installPeers);
 let postgres;
 await stage('machine', async () => {
   const system = prepareSystem();

@@ -1,25 +1,9 @@
-/** Dense f32 attention of one shape: what every peer can do. */
-export interface Case {
-  name: string;
-  batch: number;
-  heads: number;
-  tokens: number;
-  headDim: number;
-  /** Threads of processor peers. */
-  threads: number;
-  /**
-   * Attentions in one timed run, each on the output of the one before. Two lengths: the time of one attention is the
-   * difference over the difference, so that what is paid once a run drops out. One length: its time.
-   */
-  chains: readonly [number] | readonly [number, number];
-  rounds: number;
-  /** Names of the peers that run it; the first is ours, the ratio is against the second. */
-  peers: readonly string[];
-}
+import type { BenchCase } from '../../packages/site/src/shared/bench.ts';
+import type { TimedCase } from '../cases.ts';
 
 export interface Inputs {
-  query: Float32Array; // [batch, heads, tokens, headDim]
-  key: Float32Array;
+  query: Float32Array; // [batch, heads, queryTokens, headDim]
+  key: Float32Array; // [batch, heads, keyTokens, headDim]
   value: Float32Array;
 }
 
@@ -29,14 +13,16 @@ export interface Prepared {
   description: string;
   /** `chain` attentions, done when it resolves. */
   run(chain: number): Promise<void>;
-  /** Output of one attention, [batch, heads, tokens, headDim]. */
-  output(): Promise<Float32Array>;
+  /** Output of one attention, [batch, heads, queryTokens, headDim]; undefined where only the time is wanted. */
+  output(): Promise<Float32Array | undefined>;
   close(): Promise<void>;
 }
 
 export interface Peer {
   name: string;
+  /** Cases that it has no function for, or that its users would not run so. */
+  takes(facts: BenchCase): boolean;
   /** Why it cannot run here; undefined when it can. */
-  unavailable(): Promise<string | undefined>;
-  prepare(item: Case, inputs: Inputs): Promise<Prepared>;
+  unavailable(facts: BenchCase): Promise<string | undefined>;
+  prepare(item: TimedCase, inputs: Inputs): Promise<Prepared>;
 }

@@ -1,33 +1,55 @@
-import { attend, openDevice } from '../../packages/attention/src/index.ts';
-import type { Case, Inputs, Peer, Prepared } from './peer.ts';
+import * as attention from '../../packages/attention/src/index.ts';
+import type { BenchCase } from '../../packages/site/src/shared/bench.ts';
+import { attendOptions } from '../masks.ts';
+import type { Inputs, Peer, Prepared } from './peer.ts';
 
-/** Our own attend() on one of its devices. */
-export function saccade(kind: 'wasm' | 'webgpu'): Peer {
+const { attend, attendBackward, openDevice } = attention;
+
+/** Our own attend() and attendBackward() on one of our devices; on WebGPU with kernels of one tier. */
+export function saccade(kind: 'wasm' | 'webgpu', tier?: attention.Tier): Peer {
   return {
-    name: `saccade-${kind}`,
-    async unavailable() {
+    name: tier ? `saccade-${kind}-${tier}` : `saccade-${kind}`,
+    takes: (facts) => (kind === 'wasm') === (facts.threads !== undefined),
+    async unavailable(facts) {
+      if (facts.pass === 'backward' && tier !== undefined && tier !== 'portable')
+        return `attendBackward() has no kernels of the tier ${tier}`;
       try {
-        const device = await openDevice(kind);
+        const device = await openDevice(kind, { tier });
         await device.close();
         return undefined;
       } catch (error) {
-        return String(error);
+        return (error as Error).message;
       }
     },
-    prepare: (item, inputs) => prepare(kind, item, inputs),
+    async prepare({ facts }, inputs) {
+      const device = await openDevice(kind, { tier, threads: facts.threads });
+      const prepared =
+        facts.pass === 'forward' ? forward(device, facts, inputs) : gradients(device, facts, inputs);
+      return { ...(await prepared), description: `${device.description}, tier ${device.tier}` };
+    },
   };
 }
 
-async function prepare(kind: 'wasm' | 'webgpu', item: Case, inputs: Inputs): Promise<Prepared> {
-  const device = await openDevice(kind, kind === 'wasm' ? { threads: item.threads } : {});
-  const shape = [item.batch, item.heads, item.tokens, item.headDim];
-  const query = device.tensor(inputs.query, shape, 'f32');
-  const key = device.tensor(inputs.key, shape, 'f32');
-  const value = device.tensor(inputs.value, shape, 'f32');
+type Part = Omit<Prepared, 'description'>;
+
+function upload(device: attention.Device, facts: BenchCase, inputs: Inputs) {
+  const { batch, heads, queryTokens, keyTokens, headDim, dtype } = facts;
+  const tensor = (numbers: Float32Array, tokens: number) =>
+    device.tensor(numbers, [batch, heads, tokens, headDim], dtype);
+  return {
+    query: tensor(inputs.query, queryTokens),
+    key: tensor(inputs.key, keyTokens),
+    value: tensor(inputs.value, keyTokens),
+  };
+}
+
+async function forward(device: attention.Device, facts: BenchCase, inputs: Inputs): Promise<Part> {
+  const { query, key, value } = upload(device, facts, inputs);
+  const options = attendOptions(facts);
   const chained = async (chain: number) => {
     let last = query;
     for (let i = 0; i < chain; i++) {
-      const { output, logSumExp } = await attend(last, key, value);
+      const { output, logSumExp } = await attend(last, key, value, options);
       logSumExp.dispose();
       if (last !== query) last.dispose();
       last = output;
@@ -35,18 +57,37 @@ async function prepare(kind: 'wasm' | 'webgpu', item: Case, inputs: Inputs): Pro
     return last;
   };
   return {
-    description: `${device.description}, tier ${device.tier}`,
     async run(chain) {
       const last = await chained(chain);
       await device.finish();
       last.dispose();
     },
     async output() {
+      const { tier } = await attend(query, key, value, options);
+      if (tier !== undefined && tier !== device.tier) throw new Error(`such calls run on the tier ${tier}`);
       const last = await chained(1);
       const numbers = (await last.read()) as Float32Array;
       last.dispose();
       return numbers;
     },
+    close: () => device.close(),
+  };
+}
+
+async function gradients(device: attention.Device, facts: BenchCase, inputs: Inputs): Promise<Part> {
+  const { query, key, value } = upload(device, facts, inputs);
+  const options = attendOptions(facts);
+  const result = await attend(query, key, value, options);
+  const outputGradient = device.tensor(inputs.query, query.shape, facts.dtype);
+  return {
+    async run(chain) {
+      for (let i = 0; i < chain; i++) {
+        const made = await attendBackward(query, key, value, result, outputGradient, options);
+        for (const tensor of [made.query, made.key, made.value]) tensor.dispose();
+      }
+      await device.finish();
+    },
+    output: () => Promise.resolve(undefined),
     close: () => device.close(),
   };
 }

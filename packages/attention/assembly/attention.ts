@@ -1,12 +1,12 @@
 import { modify, log as naturalLog } from './env';
-import { exp2, halfAt, storeHalf } from './numbers';
+import { CONSTANT_BYTES, expFour, halfAt, storeHalf, useConstants } from './numbers';
 import * as P from './params';
 import { place, real, usePlace, word } from './params';
 import { addSeenValues, addValues, anyNonFinite, scoreTile } from './products';
+import { addRow, scoreRow, weighRow } from './row';
 import { gather, hideLater, packRows, resolveRows } from './tiles';
 import * as Walk from './walk';
 
-const LOG2_E: f32 = <f32>Math.LOG2E;
 /** A row's maximum is only moved when a tile exceeds it by this (e^5.5 = 2^8), so most tiles rescale nothing. */
 const SLACK: f32 = 5.545177444479562;
 
@@ -17,12 +17,17 @@ let sums: usize = 0; // [group][8]
 let rowTokens: usize = 0; // [group][8], -1: no query
 let rowSlots: usize = 0; // [group][8]
 let scores: usize = 0; // [TILE][8]
+let factors: usize = 0; // [2][8]: what a tile's new maxima shrink earlier sums by, twice
 let keyTile: usize = 0; // [TILE][headDim]
 let valueTile: usize = 0; // [TILE][valueDim]
 
 /** Bytes of scratch that one thread needs. */
 export function scratchBytes(headDim: i32, valueDim: i32): i32 {
-  return 4 * (P.ROWS_A_TASK * (headDim + valueDim + 4) + P.TILE * (8 + headDim + valueDim + 3)) + 64;
+  return (
+    4 * (P.ROWS_A_TASK * (headDim + valueDim + 4) + P.TILE * (8 + headDim + valueDim + 3)) +
+    CONSTANT_BYTES +
+    128
+  );
 }
 
 /** Runs tasks until the shared counter reaches the end, at most `most`; whether any may be left. */
@@ -40,6 +45,8 @@ export function attend(params: usize, scratch: usize, most: i32): bool {
   keyTile = scores + 32 * P.TILE;
   valueTile = keyTile + 4 * P.TILE * headDim;
   Walk.useLists(valueTile + 4 * P.TILE * valueDim);
+  factors = valueTile + 4 * P.TILE * (valueDim + 3);
+  useConstants(factors + 64);
   const tasks = word(P.TASKS);
   for (let done = 0; done < most; done++) {
     let task: i32;
@@ -87,6 +94,11 @@ function runTask(task: i32): void {
   const list = (word(P.LIST_BATCHES) === 1 ? 0 : batch) * lists + head / (heads / lists);
   Walk.start(list, block, causal ? highest + offset : i32.MAX_VALUE);
   const keyHead = batch * word(P.KEY_HEADS) + head / (heads / word(P.KEY_HEADS));
+  if (rows === 1 && !word(P.MODIFIES)) {
+    runRow(keyHead);
+    storeRows(batchHead, rows);
+    return;
+  }
   for (let count = Walk.next(); count > 0; count = Walk.next()) {
     const masksCausally = causal !== 0 && Walk.highest > lowest + offset;
     runTile(keyHead, count, groups, masksCausally, batch, head);
@@ -110,6 +122,24 @@ function packQueries(batchHead: i32, first: i32, inBlock: i32, rows: i32, groups
     rowTokens,
     queries,
   );
+}
+
+/**
+ * A task of one row and no expression: nothing that the walk visits is masked. The row's numbers lie side by side meanwhile,
+ * at the start of where those of eight rows do.
+ */
+function runRow(keyHead: i32): void {
+  const headDim = word(P.HEAD_DIM);
+  const valueDim = word(P.VALUE_DIM);
+  for (let d = 1; d < headDim; d++)
+    store<f32>(queries + ((<usize>d) << 2), load<f32>(queries + ((<usize>d) << 5)));
+  for (let count = Walk.next(); count > 0; count = Walk.next()) {
+    scoreRow(gather(place(P.KEY), keyTile, keyHead, count, headDim), count, headDim, queries, scores);
+    weighRow(scores, count, maxima, sums, factors, outputs, valueDim);
+    addRow(gather(place(P.VALUE), valueTile, keyHead, count, valueDim), count, valueDim, scores, outputs);
+  }
+  for (let d = valueDim - 1; d > 0; d--)
+    store<f32>(outputs + ((<usize>d) << 5), load<f32>(outputs + ((<usize>d) << 2)));
 }
 
 function runTile(keyHead: i32, count: i32, groups: i32, masksCausally: bool, batch: i32, head: i32): void {
@@ -145,6 +175,16 @@ function runTile(keyHead: i32, count: i32, groups: i32, masksCausally: bool, bat
   }
 }
 
+/** Whether any of the scores from `at` to `end` is NaN. */
+function anyNaN(at: usize, end: usize): bool {
+  let found = f32x4.splat(0);
+  for (; at < end; at += 16) {
+    const s = v128.load(at);
+    found = v128.or(found, f32x4.ne(s, s));
+  }
+  return v128.any_true(found);
+}
+
 function finiteBase(maximum: v128): v128 {
   return v128.andnot(maximum, f32x4.eq(maximum, f32x4.splat(-Infinity)));
 }
@@ -158,30 +198,28 @@ function weigh(count: i32, group: i32, output: usize, valueDim: i32): bool {
   const end = scores + ((<usize>count) << 5);
   let top0 = lowest;
   let top1 = lowest;
-  let unseen0 = f32x4.splat(0);
   for (let at = scores; at < end; at += 32) {
-    const s0 = v128.load(at);
-    const s1 = v128.load(at, 16);
-    top0 = f32x4.pmax(top0, s0);
-    top1 = f32x4.pmax(top1, s1);
-    unseen0 = v128.or(unseen0, v128.or(f32x4.ne(s0, s0), f32x4.ne(s1, s1)));
+    top0 = f32x4.pmax(top0, v128.load(at));
+    top1 = f32x4.pmax(top1, v128.load(at, 16));
   }
   const nothing = i32x4.all_true(v128.and(f32x4.eq(top0, lowest), f32x4.eq(top1, lowest)));
-  if (nothing && !v128.any_true(unseen0)) return false;
+  if (nothing && !anyNaN(scores, end)) return false;
   const eight = (<usize>group) << 5;
   let max0 = v128.load(maxima + eight);
   let max1 = v128.load(maxima + eight, 16);
   let sum0 = v128.load(sums + eight);
   let sum1 = v128.load(sums + eight, 16);
-  const toBase2 = f32x4.splat(LOG2_E);
   const slack = f32x4.splat(SLACK);
   if (
     v128.any_true(v128.or(f32x4.gt(top0, f32x4.add(max0, slack)), f32x4.gt(top1, f32x4.add(max1, slack))))
   ) {
     const new0 = f32x4.pmax(max0, top0);
     const new1 = f32x4.pmax(max1, top1);
-    const factor0 = exp2(f32x4.mul(f32x4.sub(max0, finiteBase(new0)), toBase2));
-    const factor1 = exp2(f32x4.mul(f32x4.sub(max1, finiteBase(new1)), toBase2));
+    v128.store(factors, max0);
+    v128.store(factors, max1, 16);
+    expFour(factors, finiteBase(new0), finiteBase(new1));
+    const factor0 = v128.load(factors);
+    const factor1 = v128.load(factors, 16);
     max0 = new0;
     max1 = new1;
     sum0 = f32x4.mul(sum0, factor0);
@@ -196,13 +234,15 @@ function weigh(count: i32, group: i32, output: usize, valueDim: i32): bool {
   }
   const base0 = finiteBase(max0);
   const base1 = finiteBase(max1);
-  for (let at = scores; at < end; at += 32) {
-    const p0 = exp2(f32x4.mul(f32x4.sub(v128.load(at), base0), toBase2));
-    const p1 = exp2(f32x4.mul(f32x4.sub(v128.load(at, 16), base1), toBase2));
-    v128.store(at, p0);
-    v128.store(at, p1, 16);
-    sum0 = f32x4.add(sum0, p0);
-    sum1 = f32x4.add(sum1, p1);
+  if (count & 1) {
+    // a tile of an odd number of keys has room for one more, that no row sees
+    v128.store(end, lowest);
+    v128.store(end, lowest, 16);
+  }
+  for (let at = scores; at < end; at += 64) {
+    expFour(at, base0, base1);
+    sum0 = f32x4.add(sum0, f32x4.add(v128.load(at), v128.load(at, 32)));
+    sum1 = f32x4.add(sum1, f32x4.add(v128.load(at, 16), v128.load(at, 48)));
   }
   v128.store(sums + eight, sum0);
   v128.store(sums + eight, sum1, 16);

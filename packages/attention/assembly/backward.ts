@@ -1,12 +1,10 @@
 import { derive, modify } from './env';
-import { exp2 } from './numbers';
+import { CONSTANT_BYTES, expFour, useConstants } from './numbers';
 import * as P from './params';
 import { place, real, usePlace, word } from './params';
 import { addRows, addValues, scoreTile } from './products';
 import { gather, hideLater, packRows, resolveRows } from './tiles';
 import * as Walk from './walk';
-
-const LOG2_E: f32 = <f32>Math.LOG2E;
 
 let queries: usize = 0; // [group][headDim][8], scaled
 let gradients: usize = 0; // of outputs: [group][valueDim][8]
@@ -36,7 +34,7 @@ function whole(channels: i32): i32 {
 export function backwardScratchBytes(headDim: i32, valueDim: i32): i32 {
   const ofRows = 2 * headDim + valueDim + whole(headDim) + whole(valueDim) + 4;
   const ofKeys = 40 + headDim + valueDim + whole(headDim) + whole(valueDim) + 3;
-  return 4 * (P.ROWS_A_TASK * ofRows + P.TILE * ofKeys) + 64;
+  return 4 * (P.ROWS_A_TASK * ofRows + P.TILE * ofKeys) + CONSTANT_BYTES + 64;
 }
 
 /** Runs tasks until the shared counter reaches the end, at most `most`; whether any may be left. */
@@ -64,7 +62,9 @@ export function attendBackward(params: usize, scratch: usize, most: i32): bool {
   valueTile = keyTile + keys * headDim;
   keyGradients = valueTile + keys * valueDim;
   valueGradients = keyGradients + keys * whole(headDim);
-  Walk.useLists(valueGradients + keys * whole(valueDim));
+  const lists = valueGradients + keys * whole(valueDim);
+  Walk.useLists(lists);
+  useConstants(lists + keys * 3);
   const tasks = word(P.TASKS);
   for (let done = 0; done < most; done++) {
     let task: i32;
@@ -213,25 +213,28 @@ function runTile(
     addValues(keys, count, headDim, scoreGradients, queryGradients + <usize>headDim * eight);
     addRows(scoreGradients, count, queryRows + <usize>(group << 3) * headStride, headStride, keyGradients);
   }
-  const first = <usize>(split * word(P.KEY_HEADS_IN_ALL) + keyHead) * <usize>word(P.KEY_TOKENS);
+  const first = <usize>(split * word(P.KEY_HEADS_IN_ALL) + keyHead) * <usize>word(P.KEY_STRIDE);
   addToTokens(place(P.KEY_GRADIENT), first, count, headDim, keyGradients);
   addToTokens(place(P.VALUE_GRADIENT), first, count, valueDim, valueGradients);
 }
 
-/** P = 2^(S log₂e − L) and dS = P (dP − mean), 0 where P is. */
+/** P = e^(S − L) and dS = P (dP − mean), 0 where P is. */
 function weigh(count: i32, eight: usize): void {
-  const toBase2 = f32x4.splat(LOG2_E);
   const sum0 = v128.load(rowSums + eight);
   const sum1 = v128.load(rowSums + eight, 16);
   const mean0 = v128.load(rowMeans + eight);
   const mean1 = v128.load(rowMeans + eight, 16);
   const zero = f32x4.splat(0);
-  for (let i = 0; i < count; i++) {
-    const at = (<usize>i) << 5;
-    const p0 = exp2(f32x4.sub(f32x4.mul(v128.load(weights + at), toBase2), sum0));
-    const p1 = exp2(f32x4.sub(f32x4.mul(v128.load(weights + at, 16), toBase2), sum1));
-    v128.store(weights + at, p0);
-    v128.store(weights + at, p1, 16);
+  const end = (<usize>count) << 5;
+  if (count & 1) {
+    // a tile of an odd number of keys has room for one more, that no row sees
+    v128.store(weights + end, f32x4.splat(-Infinity));
+    v128.store(weights + end, f32x4.splat(-Infinity), 16);
+  }
+  for (let at: usize = 0; at < end; at += 64) expFour(weights + at, sum0, sum1);
+  for (let at: usize = 0; at < end; at += 32) {
+    const p0 = v128.load(weights + at);
+    const p1 = v128.load(weights + at, 16);
     const d0 = f32x4.mul(p0, f32x4.sub(v128.load(scoreGradients + at), mean0));
     const d1 = f32x4.mul(p1, f32x4.sub(v128.load(scoreGradients + at, 16), mean1));
     v128.store(scoreGradients + at, v128.and(d0, f32x4.ne(p0, zero)));

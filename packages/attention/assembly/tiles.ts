@@ -60,7 +60,7 @@ export function packRows(
 export function gather(source: usize, tile: usize, keyHead: i32, count: i32, channels: i32): usize {
   const half = word(P.HALF_INPUTS);
   const shift: usize = half ? 1 : 2;
-  const base = source + ((<usize>keyHead * <usize>word(P.KEY_TOKENS) * <usize>channels) << shift);
+  const base = source + ((<usize>keyHead * <usize>word(P.KEY_STRIDE) * <usize>channels) << shift);
   if (Walk.contiguous) {
     const from = base + ((<usize>load<i32>(Walk.tokens) * <usize>channels) << shift);
     if (!half) return from;

@@ -10,6 +10,7 @@ struct Shape {
   keyHeads: u32,
   queryTokens: u32,
   keyTokens: u32,
+  keyStride: u32,
   scale: f32,
   causalOffset: i32,
   querySlots: u32,
@@ -152,7 +153,7 @@ fn locate(workgroup: u32) -> Located {
   tile.unit = tileIndex / shape.unitTiles;
   tile.firstSlot = tile.unit * shape.unitSize + (tileIndex % shape.unitTiles) * KEY_TILE;
   tile.endSlot = min((tile.unit + 1u) * shape.unitSize, shape.unitSlots);
-  tile.keyRow = headIndex * shape.keyTokens;
+  tile.keyRow = headIndex * shape.keyStride;
   return tile;
 }
 

@@ -12,6 +12,7 @@ struct Shape {
   keyHeads: u32,
   queryTokens: u32,
   keyTokens: u32,
+  keyStride: u32,
   scale: f32,
   causalOffset: i32,
   querySlots: u32,
@@ -151,7 +152,7 @@ fn locate(workgroup: u32) -> Located {
     + tile.head / (shape.heads / shape.listHeads);
   tile.row = list * shape.queryBlocks + tile.block;
   tile.queryRow = headIndex * shape.queryTokens;
-  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyTokens;
+  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyStride;
   return tile;
 }
 

@@ -1,14 +1,9 @@
+export { attendCached, type CacheOptions, type KeptTokens, KeyValueCache } from './cache/cache.ts';
+export type { BlockSummaries } from './cache/request.ts';
 export type { Device, DeviceKind, Kernels, Memory, Tier } from './device/device.ts';
 export { type OpenOptions, openDevice } from './device/open.ts';
 export { ArgumentError, DeviceError, throwIfAborted } from './errors.ts';
 export { type HostPlan, resolvePlan } from './host-plan.ts';
-export {
-  type AttentionInputs,
-  type AttentionLayer,
-  type AttentionModel,
-  type Jax,
-  valueAndGradThroughAttention,
-} from './interop/jax-gradients.ts';
 export {
   firstNonFinite,
   type NamedTensor,

@@ -15,7 +15,7 @@ export interface Tensor {
   readonly storage: unknown;
   /** A copy on the host: f32 and f16 come as Float32Array, f64 as Float64Array, u32 as Uint32Array. */
   read(): Promise<NumberArray>;
-  /** Frees the memory for reuse: call it only once every operation that was given the tensor has resolved. */
+  /** Frees the memory for reuse. Operations that were given the tensor before finish with it first. */
   dispose(): void;
   readonly disposed: boolean;
 }
@@ -49,4 +49,16 @@ export function checkShape(where: string, shape: Shape, elements?: number): void
       `${sizeOf(shape)}, the product of shape [${shape.join(', ')}]`,
     );
   }
+}
+
+/** Throws ArgumentError if the tensor is disposed of, or lives on another device than `device`. */
+export function requireLive(where: string, name: string, tensor: Tensor, device: Device): void {
+  if (tensor.disposed) throw new ArgumentError(where, name, 'a disposed tensor', 'a live tensor');
+  if (tensor.device !== device)
+    throw new ArgumentError(
+      where,
+      name,
+      `on another device (${tensor.device.description})`,
+      `a tensor of ${device.description}`,
+    );
 }

@@ -22,7 +22,7 @@ const instances = new Map<string, GPU>();
 export async function findAdapter(moreDawnFeatures: readonly string[] = []): Promise<GPUAdapter> {
   const dawnFeatures = [...tierSwitches, ...moreDawnFeatures];
   const own = (globalThis.navigator as Navigator | undefined)?.gpu;
-  if (own) {
+  if (own && own !== offered) {
     const adapter = await own.requestAdapter({ powerPreference: 'high-performance' });
     if (adapter) return keep(adapter);
     throw new DeviceError('the browser offers no WebGPU adapter', {
@@ -36,6 +36,10 @@ export async function findAdapter(moreDawnFeatures: readonly string[] = []): Pro
       has: 'none',
     });
   }
+  return findDawnAdapter(dawnFeatures);
+}
+
+async function findDawnAdapter(dawnFeatures: readonly string[]): Promise<GPUAdapter> {
   const found = (await requestFromDawn(dawnFeatures, '')) ?? (await requestFromSoftware(dawnFeatures));
   if (found && isSoftware(found))
     return keep((await requestFromDawn(dawnFeatures, '', slowInSoftware)) ?? found);
@@ -53,11 +57,34 @@ export async function findAdapter(moreDawnFeatures: readonly string[] = []): Pro
  */
 const tierSwitches = ['vulkan_enable_f16_on_nvidia', 'allow_unsafe_apis'];
 
+let offered: GPU | undefined;
+
+/**
+ * Gives Node what browsers have: `navigator.gpu`, on Dawn, and the globals of WebGPU, so that jax-js, TensorFlow.js and
+ * onnxruntime-web find it. Call it before they are imported. Does nothing where there is a `navigator.gpu` already.
+ * @throws DeviceError that says what to install where Dawn cannot be loaded
+ */
+export async function offerNavigatorGpu(dawnFeatures: readonly string[] = []): Promise<void> {
+  if ((globalThis.navigator as Navigator | undefined)?.gpu) return;
+  const { globals } = await loadDawn();
+  for (const [name, value] of Object.entries(globals))
+    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true });
+  offered = {
+    requestAdapter: () => findDawnAdapter([...tierSwitches, ...dawnFeatures]).catch(() => null),
+    getPreferredCanvasFormat: () => 'bgra8unorm',
+    wgslLanguageFeatures: new Set<string>(),
+  } as unknown as GPU;
+  const { navigator = {} } = globalThis as { navigator?: object };
+  Object.defineProperty(navigator, 'gpu', { value: offered, configurable: true });
+  if (!globalThis.navigator)
+    Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+}
+
 /** SwiftShader compiles one store for each number that this extension zeroes: seconds a kernel. Without it a loop zeroes them. */
 const slowInSoftware = ['use_vulkan_zero_initialize_workgroup_memory_extension'];
 
 /** Whether an adapter computes on the CPU. */
-export function isSoftware({ info }: GPUAdapter): boolean {
+export function isSoftware({ info }: Pick<GPUAdapter, 'info'>): boolean {
   const words = [info.vendor, info.architecture, info.device, info.description].join(' ');
   return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(words);
 }
@@ -75,21 +102,7 @@ async function requestFromDawn(
   const key = `${features.join(',')} ${driver} ${without.join(',')}`;
   let instance = instances.get(key);
   if (!instance) {
-    // hidden from bundlers: a page never gets here
-    const name = 'webgpu';
-    let dawn: { create(options: string[]): GPU };
-    try {
-      dawn = await import(/* @vite-ignore */ name);
-    } catch (error) {
-      throw new DeviceError(
-        'Dawn cannot be loaded',
-        {
-          needs: "the npm package 'webgpu' with its binary for this machine",
-          has: `${process.platform} ${process.arch}: ${(error as Error).message}`,
-        },
-        { cause: error },
-      );
-    }
+    const dawn = await loadDawn();
     instance = keep(
       dawn.create([
         ...(features.length > 0 ? [`enable-dawn-features=${features.join(',')}`] : []),
@@ -105,13 +118,34 @@ async function requestFromDawn(
   }
 }
 
+async function loadDawn(): Promise<{ create(options: string[]): GPU; globals: Record<string, unknown> }> {
+  // hidden from bundlers: a page never gets here
+  const name = 'webgpu';
+  try {
+    return await import(/* @vite-ignore */ name);
+  } catch (error) {
+    throw new DeviceError(
+      'Dawn cannot be loaded',
+      {
+        needs: "the npm package 'webgpu' with its binary for this machine",
+        has: `${process.platform} ${process.arch}: ${(error as Error).message}`,
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** What was put into VK_ICD_FILENAMES here: a later device must not take it for the caller's choice. */
+let chosenDriver: string | undefined;
+
 /** The caller's own choice of a driver stays; without one, SwiftShader is looked for where browsers keep it. */
 async function requestFromSoftware(features: readonly string[]): Promise<GPUAdapter | null> {
   const { env } = process;
-  if (process.platform !== 'linux' || env.VK_ICD_FILENAMES || env.VK_DRIVER_FILES) return null;
+  if (process.platform !== 'linux' || env.VK_DRIVER_FILES) return null;
+  if (env.VK_ICD_FILENAMES && env.VK_ICD_FILENAMES !== chosenDriver) return null;
   const { existsSync } = process.getBuiltinModule('node:fs');
-  const driver = softwareDrivers.find((path) => existsSync(path));
-  if (!driver) return null;
-  env.VK_ICD_FILENAMES = driver;
-  return requestFromDawn(features, driver);
+  chosenDriver ??= softwareDrivers.find((path) => existsSync(path));
+  if (!chosenDriver) return null;
+  env.VK_ICD_FILENAMES = chosenDriver;
+  return requestFromDawn(features, chosenDriver);
 }

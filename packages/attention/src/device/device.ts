@@ -1,3 +1,4 @@
+import type { CacheKernels } from '../cache/request.ts';
 import type { SelectionKernels } from '../select/request.ts';
 import type {
   AttendGradients,
@@ -49,6 +50,8 @@ export interface Device {
   resetPeak(): void;
   /** Resolves with the reason once the device is lost; never for the reference and WASM. */
   readonly lost: Promise<string>;
+  /** Calls check the lists of their plans first, also those that a selection left on the device. */
+  readonly debug: boolean;
   close(): Promise<void>;
   readonly kernels: Kernels;
 }
@@ -58,6 +61,7 @@ export interface Kernels extends SelectionKernels {
   attend(request: AttendRequest): Promise<AttendResult>;
   attendBackward(request: BackwardRequest): Promise<AttendGradients>;
   merge(request: MergeRequest): Promise<AttendResult>;
+  readonly cache: CacheKernels;
 }
 
 export type { DType, NumberArray, Shape, Tensor };

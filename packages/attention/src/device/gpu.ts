@@ -12,6 +12,7 @@ import {
 import type { Kernel } from '../wgsl/assemble.ts';
 import { type Arguments, type Bindings, packUniform } from '../wgsl/bindings.ts';
 import type { Device, GpuTier } from './device.ts';
+import { InFlight } from './in-flight.ts';
 
 // GPUBufferUsage and GPUMapMode by their numbers: Node has no such globals.
 const MAP_READ = 0x0001;
@@ -33,12 +34,15 @@ export class GpuTensor implements Tensor {
   readonly dtype: DType;
   readonly storage: GPUBuffer;
   disposed = false;
+  private readonly giveBack: (() => void) | undefined;
 
-  constructor(gpu: Gpu, storage: GPUBuffer, shape: Shape, dtype: DType) {
+  /** @param giveBack tells the owner of a buffer that is not ours that no work here needs it any more */
+  constructor(gpu: Gpu, storage: GPUBuffer, shape: Shape, dtype: DType, giveBack?: () => void) {
     this.gpu = gpu;
     this.storage = storage;
     this.shape = shape;
     this.dtype = dtype;
+    this.giveBack = giveBack;
   }
 
   get device(): Device {
@@ -56,9 +60,19 @@ export class GpuTensor implements Tensor {
   }
 
   dispose(): void {
-    if (!this.disposed) this.gpu.release(this.storage);
+    if (this.disposed) return;
     this.disposed = true;
+    if (this.giveBack) this.gpu.inFlight.afterThese(this.giveBack);
+    else this.gpu.releaseLater(this.storage);
   }
+}
+
+/** One kernel of a submission. */
+export interface Launch {
+  kernel: Kernel;
+  values: Readonly<Record<string, unknown>>;
+  groups: number;
+  first?: number;
 }
 
 /** A GPUDevice with the bookkeeping that all kernels share: buffers, pipelines, launches, errors. Knows no attention. */
@@ -66,6 +80,8 @@ export class Gpu {
   readonly device: GPUDevice;
   /** The adapter computes on the CPU. */
   readonly software: boolean;
+  /** The device is another library's, which destroys it and reports its errors. */
+  readonly borrowed: boolean;
   /** The best tier of its kernels. */
   readonly tier: GpuTier;
   /** Features of the device that kernels can use. */
@@ -75,6 +91,8 @@ export class Gpu {
   readonly memory = { currentBytes: 0, peakBytes: 0 };
   /** The Device that callers hold; tensors name it as theirs. */
   owner!: Device;
+  /** Operations that were given tensors and may not have queued their work yet. */
+  readonly inFlight = new InFlight();
   lostReason: string | undefined;
   readonly lost: Promise<string>;
   private failure: DeviceError | undefined;
@@ -89,22 +107,42 @@ export class Gpu {
   private readonly cached = new WeakMap<object, GPUBuffer>();
   private readonly collected = new FinalizationRegistry<GPUBuffer>((buffer) => this.release(buffer));
 
-  constructor(device: GPUDevice, software: boolean, tier: GpuTier, usable: ReadonlySet<string>) {
+  /** @param options.usable features that kernels may use where the device has them */
+  constructor(
+    device: GPUDevice,
+    options: { software: boolean; tier: GpuTier; usable: ReadonlySet<string>; borrowed: boolean },
+  ) {
     this.device = device;
-    this.software = software;
-    this.tier = tier;
-    this.features = new Set([...usable].filter((feature) => device.features.has(feature)));
+    this.software = options.software;
+    this.borrowed = options.borrowed;
+    this.tier = options.tier;
+    this.features = new Set([...options.usable].filter((feature) => device.features.has(feature)));
     const { subgroupMinSize: min, subgroupMaxSize: max } = device.adapterInfo;
     this.subgroups = device.features.has('subgroups') ? { min, max } : undefined;
     this.lost = device.lost.then((info) => {
       this.lostReason = `${info.reason}${info.message ? `: ${info.message}` : ''}`;
       return this.lostReason;
     });
-    device.addEventListener('uncapturederror', (event) => {
-      const { error } = event as GPUUncapturedErrorEvent;
-      event.preventDefault();
-      this.failure ??= failureOf(error);
-    });
+    device.addEventListener('uncapturederror', this.noteFailure);
+  }
+
+  private readonly noteFailure = (event: Event) => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    if (!this.borrowed) event.preventDefault();
+    this.failure ??= failureOf(error, this.borrowed);
+  };
+
+  /** Destroys the device; of a borrowed one, only the buffers that wait for reuse. */
+  async close(): Promise<void> {
+    if (!this.borrowed) {
+      this.device.destroy();
+      await this.lost;
+      return;
+    }
+    this.device.removeEventListener('uncapturederror', this.noteFailure);
+    for (const buffer of [...this.pool.values()].flat()) buffer.destroy();
+    this.pool.clear();
+    this.pooledBytes = 0;
   }
 
   get limits(): GPUSupportedLimits {
@@ -145,9 +183,19 @@ export class Gpu {
     return buffer;
   }
 
-  /** Work queued before keeps the memory until it is done; only the name is gone at once. */
+  /** For a buffer whose work is queued: that keeps the memory until it is done; only the name is gone at once. */
   release(buffer: GPUBuffer): void {
     this.memory.currentBytes -= buffer.size;
+    this.recycle(buffer);
+  }
+
+  /** For a buffer that an operation under way may still queue work on: nobody else gets it before that is over. */
+  releaseLater(buffer: GPUBuffer): void {
+    this.memory.currentBytes -= buffer.size;
+    this.inFlight.afterThese(() => this.recycle(buffer));
+  }
+
+  private recycle(buffer: GPUBuffer): void {
     if ((buffer.usage & MAP_READ) !== 0 || this.pooledBytes + buffer.size > MOST_POOLED_BYTES) {
       buffer.destroy();
       return;
@@ -207,6 +255,26 @@ export class Gpu {
     return new GpuTensor(this, this.allocate(sizeOf(shape) * bytesPerElement(dtype)), shape, dtype);
   }
 
+  /** Queues a copy of `bytes` bytes, a multiple of 4, to the start of another buffer. */
+  copy(from: GPUBuffer, offset: number, to: GPUBuffer, bytes: number): void {
+    if (bytes === 0) return;
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(from, offset, to, 0, bytes);
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  /** What WebGPU says against reading a buffer; null if nothing. */
+  async tryCopy(buffer: GPUBuffer): Promise<GPUError | null> {
+    const target = this.allocate(4, COPY_DST);
+    this.device.pushErrorScope('validation');
+    try {
+      this.copy(buffer, 0, target, 4);
+    } finally {
+      this.release(target);
+    }
+    return this.device.popErrorScope();
+  }
+
   async read(buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
     this.check();
     if (bytes === 0) return new ArrayBuffer(0);
@@ -254,38 +322,49 @@ export class Gpu {
    * Runs `groups` workgroups of a kernel. Returns when the work is queued; none is queued for 0 groups.
    * @param first index of the first workgroup, for long work that is queued in pieces
    */
-  async launch<B extends Bindings>(
+  launch<B extends Bindings>(
     kernel: Kernel<B>,
     values: Arguments<B>,
     groups: number,
     first = 0,
   ): Promise<void> {
-    if (groups === 0) return;
-    const pipeline = await this.pipeline(kernel);
+    if (groups === 0) return Promise.resolve();
+    return this.launchTogether([{ kernel, values, groups, first }]);
+  }
+
+  /** Runs kernels one after the other in one submission: each sees what those before it wrote. */
+  launchTogether(launches: readonly Launch[]): Promise<void> {
+    return this.inFlight.during(() => this.queueLaunches(launches));
+  }
+
+  private async queueLaunches(launches: readonly Launch[]): Promise<void> {
+    const pipelines = await Promise.all(launches.map(({ kernel }) => this.pipeline(kernel)));
     this.check();
     const most = this.limits.maxComputeWorkgroupsPerDimension;
     const uniforms: GPUBuffer[] = [];
-    const entries = Object.entries(kernel.bindings).map(([name, binding], index) => {
-      let buffer = values[name] as GPUBuffer;
-      if (binding.kind === 'uniform') {
-        const fields = {
-          ...(values[name] as Record<string, number>),
-          firstGroup: first,
-          endGroup: first + groups,
-        };
-        const packed = packUniform(binding, fields);
-        buffer = this.allocate(packed.byteLength, UNIFORM | COPY_DST);
-        this.device.queue.writeBuffer(buffer, 0, packed);
-        uniforms.push(buffer);
-      }
-      return { binding: index, resource: { buffer } };
-    });
-    const bindGroup = this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
     const encoder = this.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(Math.min(groups, most), Math.ceil(groups / most));
+    for (const [i, { kernel, values, groups, first = 0 }] of launches.entries()) {
+      const entries = Object.entries(kernel.bindings).map(([name, binding], index) => {
+        let buffer = values[name] as GPUBuffer;
+        if (binding.kind === 'uniform') {
+          const fields = {
+            ...(values[name] as Record<string, number>),
+            firstGroup: first,
+            endGroup: first + groups,
+          };
+          const packed = packUniform(binding, fields);
+          buffer = this.allocate(packed.byteLength, UNIFORM | COPY_DST);
+          this.device.queue.writeBuffer(buffer, 0, packed);
+          uniforms.push(buffer);
+        }
+        return { binding: index, resource: { buffer } };
+      });
+      const layout = pipelines[i].getBindGroupLayout(0);
+      pass.setPipeline(pipelines[i]);
+      pass.setBindGroup(0, this.device.createBindGroup({ layout, entries }));
+      pass.dispatchWorkgroups(Math.min(groups, most), Math.ceil(groups / most));
+    }
     pass.end();
     this.device.queue.submit([encoder.finish()]);
     for (const buffer of uniforms) this.release(buffer);
@@ -352,10 +431,12 @@ function lostError(reason: string, cause?: unknown): DeviceError {
   );
 }
 
-function failureOf(error: GPUError): DeviceError {
+function failureOf(error: GPUError, shared = false): DeviceError {
   const memory = error.constructor.name === 'GPUOutOfMemoryError';
   return new DeviceError(
-    memory ? 'the GPU is out of memory' : 'WebGPU refused a command',
+    memory
+      ? 'the GPU is out of memory'
+      : `WebGPU refused a command${shared ? ', ours or that of a library that shares the device' : ''}`,
     { needs: memory ? 'free GPU memory' : 'valid commands', has: error.message },
     { cause: error },
   );

@@ -8,6 +8,16 @@ export interface OpenOptions {
   threads?: number;
   /** Dawn features to enable besides those that tiers need, in Node only. */
   dawnFeatures?: readonly string[];
+  /**
+   * A GPUDevice that another library has opened (or will be given), so that buffers need no copying between the two.
+   * It stays its owner's: close() frees what is ours and leaves the device open. For the kind webgpu only.
+   */
+  gpuDevice?: GPUDevice;
+  /**
+   * Checks, before each call, that the lists of its plan name tokens and blocks that exist, by reading them back: slow, for
+   * finding mistakes. Without it such a token or block counts as no key. Default: false.
+   */
+  debug?: boolean;
 }
 
 const kinds = ['reference', 'wasm', 'webgpu'] as const;
@@ -21,10 +31,17 @@ export async function openDevice(
   kind: DeviceKind | 'auto' = 'auto',
   options: OpenOptions = {},
 ): Promise<Device> {
+  if (options.gpuDevice && (kind === 'reference' || kind === 'wasm'))
+    throw new ArgumentError(
+      'openDevice',
+      'gpuDevice',
+      `given for the kind ${kind}`,
+      'with the kind webgpu only',
+    );
   switch (kind) {
     case 'reference': {
       const { ReferenceDevice } = await import('./reference.ts');
-      return new ReferenceDevice();
+      return new ReferenceDevice(options.debug);
     }
     case 'wasm': {
       const { openWasm } = await import('./wasm.ts');
@@ -41,7 +58,7 @@ export async function openDevice(
       try {
         return await openDevice('webgpu', options);
       } catch (error) {
-        if (!(error instanceof DeviceError)) throw error;
+        if (!(error instanceof DeviceError) || options.gpuDevice) throw error;
         return openDevice('wasm', options);
       }
     }

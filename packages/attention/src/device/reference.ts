@@ -1,3 +1,4 @@
+import { cacheKernelsOnHost } from '../cache/host.ts';
 import { DeviceError } from '../errors.ts';
 import { roundToHalf } from '../interop/half.ts';
 import { selectionOnReference } from '../select/reference.ts';
@@ -5,7 +6,7 @@ import { attendBackwardReference } from '../softmax/backward-reference.ts';
 import { mergeReference } from '../softmax/merge-reference.ts';
 import { attendReference } from '../softmax/reference.ts';
 import { blockSumsShape } from '../softmax/request.ts';
-import { checkShape, type DType, type NumberArray, type Shape, type Tensor } from '../tensor.ts';
+import { checkShape, type DType, type NumberArray, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
 
 class HostTensor implements Tensor {
@@ -44,8 +45,10 @@ export class ReferenceDevice implements Device {
   readonly memory = { currentBytes: 0, peakBytes: 0 };
   readonly lost = new Promise<string>(() => {});
   readonly kernels: Kernels;
+  readonly debug: boolean;
 
-  constructor() {
+  constructor(debug = false) {
+    this.debug = debug;
     const f64 = (data: Float64Array, shape: Shape) => new HostTensor(this, data, shape, 'f64');
     const attention = (shape: Shape, result: { output: Float64Array; logSumExp: Float64Array }) => ({
       output: f64(result.output, shape),
@@ -72,6 +75,17 @@ export class ReferenceDevice implements Device {
         (data, shape, dtype = data instanceof Uint32Array ? 'u32' : 'f64') =>
           new HostTensor(this, data, shape, dtype),
       ),
+      cache: cacheKernelsOnHost({
+        empty: (shape, dtype) => {
+          const size = sizeOf(shape);
+          const storage = dtype === 'u32' ? new Uint32Array(size) : new Float64Array(size);
+          return new HostTensor(this, storage, shape, dtype);
+        },
+        stored: (tensor) => (tensor as HostTensor).storage,
+        numbers: (tensor, first = 0, count = sizeOf(tensor.shape)) =>
+          (tensor as HostTensor).storage.subarray(first, first + count),
+        settled: async () => {},
+      }),
     };
   }
 

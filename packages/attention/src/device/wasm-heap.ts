@@ -1,4 +1,5 @@
 import { DeviceError } from '../errors.ts';
+import { InFlight } from './in-flight.ts';
 
 const PAGE = 65536;
 /** The first bytes hold nothing, so that 0 can mean "none". */
@@ -16,6 +17,8 @@ export class WasmHeap {
   readonly shared: boolean;
   readonly limitBytes: number;
   readonly usage = { currentBytes: 0, peakBytes: 0 };
+  /** Operations that were given tensors and are not over. */
+  readonly inFlight = new InFlight();
   private end = FIRST;
   private readonly free: Free[] = []; // by address
   private readonly sizes = new Map<number, number>();

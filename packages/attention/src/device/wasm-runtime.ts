@@ -24,7 +24,7 @@ export class WasmRuntime {
   readonly shared: boolean;
   readonly relaxed: boolean;
   private readonly pool: WasmPool | undefined;
-  private readonly threads: number;
+  readonly threads: number;
   private readonly kernel: KernelExports;
   private readonly here: ReturnType<typeof runner>;
   private queue: Promise<unknown> = Promise.resolve();

@@ -1,3 +1,4 @@
+import type { HostMemory } from '../cache/host.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { fromHalves, toHalves } from '../interop/half.ts';
 import {
@@ -11,6 +12,7 @@ import {
 } from '../tensor.ts';
 import type { Device } from './device.ts';
 import type { WasmHeap } from './wasm-heap.ts';
+import type { WasmRuntime } from './wasm-runtime.ts';
 
 /** A place in WASM memory. `storage` is its address. */
 export class WasmTensor implements Tensor {
@@ -52,8 +54,9 @@ export class WasmTensor implements Tensor {
   }
 
   dispose(): void {
-    if (!this.disposed) this.heap.release(this.storage);
+    if (this.disposed) return;
     this.disposed = true;
+    this.heap.inFlight.afterThese(() => this.heap.release(this.storage));
   }
 }
 
@@ -70,4 +73,23 @@ export function tensorFrom(
   const tensor = new WasmTensor(device, heap, shape, dtype);
   tensor.write(data);
   return tensor;
+}
+
+/** The tensors of a WASM device for work in plain loops, which its threads do not share. */
+export function hostMemory(runtime: WasmRuntime): HostMemory {
+  const { device, heap } = runtime;
+  const stored = (tensor: Tensor, first = 0, count = sizeOf(tensor.shape)) => {
+    const at = (tensor as WasmTensor).storage + first * bytesPerElement(tensor.dtype);
+    if (tensor.dtype === 'u32') return heap.u32(at, count);
+    return tensor.dtype === 'f16' ? heap.u16(at, count) : heap.f32(at, count);
+  };
+  return {
+    empty: (shape, dtype) => new WasmTensor(device, heap, shape, dtype),
+    stored: (tensor) => stored(tensor),
+    numbers: (tensor, first, count) => {
+      const numbers = stored(tensor, first, count);
+      return numbers instanceof Uint16Array ? fromHalves(numbers) : numbers;
+    },
+    settled: () => runtime.finish(),
+  };
 }

@@ -1,3 +1,4 @@
+import { cacheKernelsOnHost } from '../cache/host.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnWasm } from '../select/wasm.ts';
 import { WasmAttention } from '../softmax/tiers/wasm.ts';
@@ -5,13 +6,14 @@ import { WasmBackward } from '../softmax/tiers/wasm-backward.ts';
 import { WasmExpressions } from '../softmax/tiers/wasm-expressions.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
+import { guarded } from './in-flight.ts';
 import type { OpenOptions } from './open.ts';
 import { WasmHeap } from './wasm-heap.ts';
 import { hasRelaxedSimd, hasSimd, loadKernel } from './wasm-load.ts';
 import { WasmPool } from './wasm-pool.ts';
 import { instantiate } from './wasm-run.ts';
 import { WasmRuntime } from './wasm-runtime.ts';
-import { tensorFrom } from './wasm-tensor.ts';
+import { hostMemory, tensorFrom } from './wasm-tensor.ts';
 
 const MOST_THREADS = 64;
 /** Address space to reserve, in pages: 4 GiB, or less where a browser refuses. */
@@ -35,7 +37,8 @@ export async function openWasm(options: OpenOptions = {}): Promise<Device> {
   const start = { module, memory: heap.memory };
   const kernel = await instantiate(module, heap.memory);
   const pool = shared ? await WasmPool.open(threads, start) : undefined;
-  return new WasmDevice({ heap, start, kernel, pool, threads: shared ? threads : 1, relaxed });
+  const parts = { heap, start, kernel, pool, threads: shared ? threads : 1, relaxed };
+  return new WasmDevice(parts, options.debug);
 }
 
 class WasmDevice implements Device {
@@ -45,11 +48,13 @@ class WasmDevice implements Device {
   readonly capabilities: Device['capabilities'];
   readonly lost = new Promise<string>(() => {});
   readonly kernels: Kernels;
+  readonly debug: boolean;
   private readonly heap: WasmHeap;
   private readonly pool: WasmPool | undefined;
   private readonly runtime: WasmRuntime;
 
-  constructor(parts: Omit<ConstructorParameters<typeof WasmRuntime>[0], 'device'>) {
+  constructor(parts: Omit<ConstructorParameters<typeof WasmRuntime>[0], 'device'>, debug = false) {
+    this.debug = debug;
     const { heap, pool, threads, relaxed } = parts;
     this.heap = heap;
     this.pool = pool;
@@ -64,12 +69,13 @@ class WasmDevice implements Device {
     const expressions = new WasmExpressions(this.runtime);
     const attention = new WasmAttention(this.runtime, expressions);
     const backward = new WasmBackward(this.runtime, expressions);
-    this.kernels = {
+    this.kernels = guarded(heap.inFlight, {
       attend: (request) => attention.attend(request),
       attendBackward: (request) => backward.attendBackward(request),
       merge: (request) => attention.merge(request),
       ...selectionOnWasm(this.runtime),
-    };
+      cache: cacheKernelsOnHost(hostMemory(this.runtime)),
+    });
   }
 
   get memory() {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { table } from '../mods/expression.ts';
@@ -99,6 +100,19 @@ describe('a WebGPU device', () => {
     const result = await attend(...tensors(second));
     expect((await result.output.read()).every(Number.isFinite)).toBe(true);
     await second.close();
+  });
+
+  test('opens twice in a process whose environment names no driver', () => {
+    const program = `import { openDevice } from './packages/attention/src/index.ts';
+for (let i = 0; i < 2; i++) console.log((await openDevice('webgpu')).kind);
+process.exit(0);`;
+    const { VK_ICD_FILENAMES: _a, VK_DRIVER_FILES: _b, VK_ADD_DRIVER_FILES: _c, ...env } = process.env;
+    const result = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], {
+      env,
+      encoding: 'utf8',
+      timeout: 100_000,
+    });
+    expect([result.stdout, result.status]).toEqual(['webgpu\nwebgpu\n', 0]);
   });
 
   test('reports what WebGPU refuses as a DeviceError', async () => {

@@ -1,4 +1,5 @@
-import { DeviceError } from '../errors.ts';
+import { cacheKernelsOnGpu } from '../cache/webgpu.ts';
+import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnGpu } from '../select/webgpu.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
 import { attendBackwardOnGpu } from '../softmax/webgpu-backward.ts';
@@ -6,6 +7,7 @@ import type { DType, Shape, Tensor } from '../tensor.ts';
 import { findAdapter, isSoftware } from './adapter.ts';
 import type { Device, GpuTier, Kernels } from './device.ts';
 import { Gpu } from './gpu.ts';
+import { guarded } from './in-flight.ts';
 import type { OpenOptions } from './open.ts';
 import { resolveTier, tierFeatures, usableFeatures } from './tiers.ts';
 
@@ -15,10 +17,12 @@ export class WebGPUDevice implements Device {
   readonly description: string;
   readonly capabilities: Device['capabilities'];
   readonly kernels: Kernels;
+  readonly debug: boolean;
   /** For measuring and for tests: what the kernels run on. */
   readonly gpu: Gpu;
 
-  constructor(gpu: Gpu, description: string) {
+  constructor(gpu: Gpu, description: string, debug = false) {
+    this.debug = debug;
     this.gpu = gpu;
     this.description = description;
     const { limits, subgroups } = gpu;
@@ -34,12 +38,13 @@ export class WebGPUDevice implements Device {
       maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
       maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
     };
-    this.kernels = {
+    this.kernels = guarded(gpu.inFlight, {
       attend: (request) => attendOnGpu(gpu, request),
       attendBackward: (request) => attendBackwardOnGpu(gpu, request),
       merge: (request) => mergeOnGpu(gpu, request),
       ...selectionOnGpu(gpu),
-    };
+      cache: cacheKernelsOnGpu(gpu),
+    });
     gpu.owner = this;
   }
 
@@ -67,9 +72,8 @@ export class WebGPUDevice implements Device {
     return this.gpu.finish();
   }
 
-  async close(): Promise<void> {
-    this.gpu.device.destroy();
-    await this.gpu.lost;
+  close(): Promise<void> {
+    return this.gpu.close();
   }
 }
 
@@ -82,6 +86,7 @@ const open = new Set<GPUDevice>();
  *   adapter, or saying what the adapter lacks for the tier
  */
 export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevice> {
+  if (options.gpuDevice) return borrow(options.gpuDevice, options);
   const adapter = await findAdapter(options.dawnFeatures);
   const software = isSoftware(adapter);
   const tier = resolveTier(options.tier, usableFeatures(adapter), software);
@@ -108,10 +113,24 @@ export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevic
     );
   }
   open.add(device);
-  const { info } = adapter;
+  const gpu = new Gpu(device, { software, tier, usable: usableFeatures(adapter), borrowed: false });
+  gpu.lost.then(() => open.delete(device));
+  return new WebGPUDevice(gpu, describe(adapter.info, software), options.debug);
+}
+
+function borrow(device: GPUDevice, options: OpenOptions): WebGPUDevice {
+  if (typeof device.createComputePipelineAsync !== 'function' || !device.queue)
+    throw new ArgumentError('openDevice', 'gpuDevice', String(device), 'a GPUDevice');
+  const { adapterInfo: info } = device;
+  const software = isSoftware({ info });
+  const usable = usableFeatures({ features: device.features, info });
+  const tier = resolveTier(options.tier, usable, software);
+  const gpu = new Gpu(device, { software, tier, usable, borrowed: true });
+  return new WebGPUDevice(gpu, `${describe(info, software)}, shared`, options.debug);
+}
+
+function describe(info: GPUAdapterInfo, software: boolean): string {
   const words = [info.vendor, info.architecture, info.device, info.description].filter((word) => word);
   if (software) words.push('fallback adapter: software');
-  const gpu = new Gpu(device, software, tier, usableFeatures(adapter));
-  gpu.lost.then(() => open.delete(device));
-  return new WebGPUDevice(gpu, [...new Set(words)].join(', '));
+  return [...new Set(words)].join(', ');
 }

@@ -1,3 +1,5 @@
+import type { DType, NumberArray } from '../tensor.ts';
+
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
@@ -53,4 +55,15 @@ export function fromHalves(halves: Uint16Array): Float32Array {
   const values = new Float32Array(halves.length);
   for (let i = 0; i < halves.length; i++) values[i] = table[halves[i]];
   return values;
+}
+
+/**
+ * What tensor.read() gave, as other libraries want it on the host: Float32Array for f32 and f64, Uint32Array for u32, and
+ * for f16 a Float16Array, or the bits where the platform has none.
+ */
+export function hostArray(numbers: NumberArray, dtype: DType): object {
+  if (dtype === 'u32') return numbers;
+  if (dtype !== 'f16') return numbers instanceof Float32Array ? numbers : Float32Array.from(numbers);
+  const { Float16Array } = globalThis as { Float16Array?: { from(numbers: ArrayLike<number>): object } };
+  return Float16Array ? Float16Array.from(numbers) : toHalves(numbers);
 }

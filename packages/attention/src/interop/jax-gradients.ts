@@ -4,8 +4,8 @@ import { ArgumentError } from '../errors.ts';
 import { type TableHandle, table } from '../mods/expression.ts';
 import { type AttendOptions, attend } from '../softmax/attend.ts';
 import { attendBackward } from '../softmax/backward.ts';
-import type { AttendGradients } from '../softmax/request.ts';
 import type { Tensor } from '../tensor.ts';
+import { fromJax, toJax } from './jax.ts';
 
 type JaxArray = jaxJs.Array;
 type JaxTree = jaxJs.JsTree<JaxArray>;
@@ -42,8 +42,8 @@ export interface AttentionModel<Parameters extends JaxTree, State extends JaxTre
 
 /**
  * The loss of a model and its gradients, as jax-js's valueAndGrad would give them if it knew our attention: jax-js has no
- * gradients of functions of ours, so the chain rule is applied here, from part to part, each with its `vjp`. The numbers
- * of an attention pass through the host.
+ * gradients of functions of ours, so the chain rule is applied here, from part to part, each with its `vjp`. Arrays on
+ * the GPUDevice of `device` are read and written there; others pass through the host (see fromJax).
  * @param parameters are consumed, as by jax-js's own functions: pass `tree.ref(parameters)` to keep them
  * @returns loss, and gradients like the parameters
  * @throws ArgumentError as attend() does, or if the loss is no scalar
@@ -116,6 +116,8 @@ class Attention {
   private readonly tables: readonly TableHandle[] | undefined;
   private readonly options: AttendOptions;
   private readonly result: { output: Tensor; logSumExp: Tensor };
+  /** Of jax-js, where the inputs came from and results go. */
+  private readonly backend: string;
 
   private constructor(parts: {
     device: Device;
@@ -123,12 +125,14 @@ class Attention {
     tables: Attention['tables'];
     options: AttendOptions;
     result: Attention['result'];
+    backend: string;
   }) {
     this.device = parts.device;
     this.inputs = parts.inputs;
     this.tables = parts.tables;
     this.options = parts.options;
     this.result = parts.result;
+    this.backend = parts.backend;
   }
 
   static async run(
@@ -136,53 +140,41 @@ class Attention {
     { query, key, value, tables }: AttentionInputs<JaxTree>,
     optionsOf: ((tables: readonly TableHandle[]) => AttendOptions) | undefined,
   ): Promise<Attention> {
+    const backend = query.device;
     const inputs = [
-      await toTensor(device, query),
-      await toTensor(device, key),
-      await toTensor(device, value),
+      await fromJax(device, query),
+      await fromJax(device, key),
+      await fromJax(device, value),
     ] as const;
-    const learned = tables && (await Promise.all(tables.map((each) => toTensor(device, each))));
+    const learned = tables && (await Promise.all(tables.map((each) => fromJax(device, each))));
     const handles = learned?.map((tensor) => table(tensor, tensor.shape));
     const options = optionsOf?.(handles ?? []) ?? {};
     const result = await attend(...inputs, options);
-    return new Attention({ device, inputs, tables: handles, options, result });
+    return new Attention({ device, inputs, tables: handles, options, result, backend });
   }
 
   output(jax: Jax): Promise<JaxArray> {
-    return toArray(jax, this.result.output);
+    return toJax(this.result.output, jax.numpy, this.backend);
   }
 
   /** Gradients of what `before` handed over, and the end of this step's tensors. */
   async backward(jax: Jax, outputGradient: JaxArray) {
-    const given = await toTensor(this.device, outputGradient);
+    const given = await fromJax(this.device, outputGradient);
     const gradients = await attendBackward(...this.inputs, this.result, given, {
       ...this.options,
       tables: this.tables,
     });
-    const arrays = await toArrays(jax, gradients);
+    const toArray = (tensor: Tensor): Promise<JaxArray> => toJax(tensor, jax.numpy, this.backend);
+    const arrays = {
+      query: await toArray(gradients.query),
+      key: await toArray(gradients.key),
+      value: await toArray(gradients.value),
+      ...(this.tables && { tables: await Promise.all(gradients.tables.map(toArray)) }),
+    };
     const tables = this.tables?.map(({ table: { data } }) => data as Tensor) ?? [];
     const used = [...this.inputs, ...tables, this.result.output, this.result.logSumExp, given];
     for (const tensor of [...used, gradients.query, gradients.key, gradients.value, ...gradients.tables])
       tensor.dispose();
-    const { tables: ofTables, ...rest } = arrays;
-    return this.tables ? { ...rest, tables: ofTables } : rest;
+    return arrays;
   }
-}
-
-async function toArrays(jax: Jax, { query, key, value, tables }: AttendGradients) {
-  return {
-    query: await toArray(jax, query),
-    key: await toArray(jax, key),
-    value: await toArray(jax, value),
-    tables: await Promise.all(tables.map((each) => toArray(jax, each))),
-  };
-}
-
-async function toTensor(device: Device, array: JaxArray): Promise<Tensor> {
-  const shape = [...array.shape];
-  return device.tensor(await array.data(), shape);
-}
-
-async function toArray({ numpy }: Jax, tensor: Tensor): Promise<JaxArray> {
-  return numpy.array(Float32Array.from(await tensor.read()), { shape: [...tensor.shape] });
 }

@@ -288,9 +288,10 @@ export interface TableHandle {
   readonly table: Table;
 }
 
-/** Makes an array or a device tensor readable in expressions. Host arrays: Float32Array or Int32Array; tensors: f32. */
+/** Makes an array or a device tensor readable in expressions: Float32Array, and tensors of f32 or f16, by read(); Int32Array, and tensors of u32, by readInt(). */
 export function table(data: Float32Array | Int32Array | Tensor, shape: readonly number[]): TableHandle {
-  const type = data instanceof Int32Array ? 'i32' : 'f32';
+  const whole = data instanceof Int32Array || ('dtype' in data && data.dtype === 'u32');
+  const type = whole ? 'i32' : 'f32';
   const size = shape.reduce((product, length) => product * length, 1);
   if ('length' in data && data.length !== size) {
     throw new ArgumentError(

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { openDevice } from '../device/open.ts';
 import { ArgumentError } from '../errors.ts';
-import { densePlan } from '../plan.ts';
+import { table } from '../mods/expression.ts';
+import { densePlan, selectedPlan } from '../plan.ts';
 import { type AttendOptions, attend } from './attend.ts';
+import { mergeAttention } from './merge.ts';
 
 const device = await openDevice('reference');
 const other = await openDevice('reference');
@@ -22,11 +24,13 @@ interface Refused {
   given: string;
 }
 
-const disposed = () => {
-  const tensor = key();
+const disposed = (shape = [1, 2, 5, 8]) => {
+  const tensor = zeros(shape);
   tensor.dispose();
   return tensor;
 };
+
+const gone = table(disposed([5]), [5]);
 
 const refused: Refused[] = [
   { why: 'three axes', inputs: { query: zeros([4, 6, 8]) }, argument: 'query', given: '[4, 6, 8]' },
@@ -58,6 +62,7 @@ const refused: Refused[] = [
     argument: 'key',
     given: 'f16',
   },
+  { why: 'a scale that is NaN', options: { scale: Number.NaN }, argument: 'scale', given: 'NaN' },
   { why: 'a scale that is infinite', options: { scale: Infinity }, argument: 'scale', given: 'Infinity' },
   { why: 'a plan for other lengths', options: { plan: densePlan(6, 4) }, argument: 'plan', given: '4 keys' },
   {
@@ -104,6 +109,39 @@ const refused: Refused[] = [
     given: '[1, 4, 6, 7]',
   },
   {
+    why: 'a disposed epilogue scale',
+    options: { epilogue: { scale: disposed([1, 4, 6]) } },
+    argument: 'epilogue.scale',
+    given: 'disposed',
+  },
+  {
+    why: 'an addend on another device',
+    options: { epilogue: { add: zeros([1, 4, 6, 8], other) } },
+    argument: 'epilogue.add',
+    given: 'another device',
+  },
+  {
+    why: 'a score that reads a disposed tensor',
+    options: { score: ({ score, read, key: j }) => score.add(read(gone, j)) },
+    argument: 'table 0 that score reads',
+    given: 'disposed',
+  },
+  {
+    why: 'lists that are disposed of',
+    options: {
+      plan: selectedPlan({
+        name: 'gone',
+        queryTokens: 6,
+        keyTokens: 5,
+        queries: { slots: 6, block: 6 },
+        keys: { slots: 5, block: 5 },
+        selected: { rows: disposed([1, 1, 1, 2]), blocks: disposed([1]), listBatches: 1, listHeads: 1 },
+      }),
+    },
+    argument: 'plan.keys.rows',
+    given: 'disposed',
+  },
+  {
     why: 'a mask that is no expression',
     options: { mask: (() => true) as never },
     argument: 'result',
@@ -122,6 +160,12 @@ describe('attend refuses before it starts', () => {
     expect(error).toMatchObject({ argument });
     expect((error as ArgumentError).given).toContain(given);
     expect((error as ArgumentError).allowed).not.toBe('');
+  });
+
+  test('a merge of a part that is disposed of', async () => {
+    const parts = [await attend(query(), key(), key()), await attend(query(), key(), key())];
+    parts[1].logSumExp.dispose();
+    await expect(mergeAttention(parts)).rejects.toThrow('parts[1].logSumExp is a disposed tensor');
   });
 
   test('a call that was cancelled rejects with the reason', async () => {

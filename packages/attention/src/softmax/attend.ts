@@ -1,8 +1,15 @@
-import { type Tier, tiersOf } from '../device/device.ts';
+import { type Device, type Tier, tiersOf } from '../device/device.ts';
 import { ArgumentError, throwIfAborted } from '../errors.ts';
-import { type MaskFunction, type ScoreFunction, traceMask, traceScore } from '../mods/expression.ts';
+import {
+  type MaskFunction,
+  type ScoreFunction,
+  type Traced,
+  traceMask,
+  traceScore,
+} from '../mods/expression.ts';
 import { densePlan, type Plan } from '../plan.ts';
-import { type DType, sameShape, type Tensor } from '../tensor.ts';
+import { type DType, requireLive, sameShape, type Tensor } from '../tensor.ts';
+import { checkLists } from './check-lists.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
 
 export interface AttendOptions {
@@ -33,7 +40,8 @@ export interface AttendOptions {
  * @param value [batch, keyHeads, keyTokens, valueDim]
  * @returns output [batch, heads, queryTokens, valueDim] and logSumExp [batch, heads, queryTokens] (natural log).
  *   A query that sees no key gets zeros and -Infinity. `tier` says which kind of kernel ran.
- * @throws ArgumentError before anything is launched if shapes, dtypes, devices or options do not fit;
+ * @throws ArgumentError before anything is launched if shapes, dtypes, devices or options do not fit, on a device opened
+ *   with debug also if the plan's lists name what does not exist;
  *   DeviceError if the machine cannot do it, or not on the tier asked for; the signal's reason when cancelled
  *
  * Online softmax over key tiles after Dao et al. 2022 (FlashAttention); nothing of size queryTokens x keyTokens exists.
@@ -44,22 +52,30 @@ export async function attend(
   value: Tensor,
   options: AttendOptions = {},
 ): Promise<AttendResult> {
-  const request = checkAttend(query, key, value, options);
+  let request = checkAttend(query, key, value, options);
   throwIfAborted(options.signal);
+  if (query.device.debug) {
+    await checkLists(request.plan);
+    request = checkAttend(query, key, value, options); // a tensor may have been disposed of meanwhile
+  }
   return query.device.kernels.attend(request);
 }
 
-/** The checks of attend(), for callers that want a request without running it. */
+/**
+ * The checks of attend(), for callers that want a request without running it.
+ * @param keyTokens the first tokens of key and value that are there; default: all
+ */
 export function checkAttend(
   query: Tensor,
   key: Tensor,
   value: Tensor,
   options: AttendOptions,
+  keyTokens = key.shape[2],
 ): AttendRequest {
   const where = 'attend';
   const tensors = { query, key, value };
   for (const [name, tensor] of Object.entries(tensors)) {
-    if (tensor.disposed) throw new ArgumentError(where, name, 'a disposed tensor', 'a live tensor');
+    requireLive(where, name, tensor, query.device);
     if (tensor.shape.length !== 4) {
       throw new ArgumentError(
         where,
@@ -69,13 +85,11 @@ export function checkAttend(
       );
     }
     if (tensor.dtype === 'u32') throw new ArgumentError(where, name, 'of dtype u32', 'f32 or f16');
-    if (tensor.device !== query.device)
-      throw new ArgumentError(where, name, 'on another device', 'the device of query');
     if (tensor.dtype !== query.dtype)
       throw new ArgumentError(where, name, `of dtype ${tensor.dtype}`, `${query.dtype}, as query`);
   }
   const [batch, heads, queryTokens, headDim] = query.shape;
-  const [, keyHeads, keyTokens] = key.shape;
+  const [, keyHeads, keyStride] = key.shape;
   const valueDim = value.shape[3];
   const shapeOf = (tensor: Tensor) => `of shape [${tensor.shape.join(', ')}]`;
   if (headDim < 1) throw new ArgumentError(where, 'query', shapeOf(query), 'a headDim of at least 1');
@@ -92,14 +106,16 @@ export function checkAttend(
       where,
       'value',
       shapeOf(value),
-      `[${batch}, ${keyHeads}, ${keyTokens}, valueDim], as key`,
+      `[${batch}, ${keyHeads}, ${keyStride}, valueDim], as key`,
     );
   }
   const scale = options.scale ?? headDim ** -0.5;
   if (!Number.isFinite(scale)) throw new ArgumentError(where, 'scale', scale, 'a finite number');
   const plan = options.plan ?? densePlan(queryTokens, keyTokens);
   checkPlan(plan, { batch, heads, queryTokens, keyTokens });
-  const causalOffset = options.causal ? keyTokens - queryTokens : undefined;
+  checkIndices(plan, query.device);
+  // a single query is the last: it sees every key
+  const causalOffset = options.causal && queryTokens > 1 ? keyTokens - queryTokens : undefined;
   const mask = combine(plan.keep, causalOffset, options.mask);
   const outputDType = options.outputDType ?? query.dtype;
   const tiers: readonly Tier[] = tiersOf[query.device.kind];
@@ -115,14 +131,15 @@ export function checkAttend(
     keyHeads,
     queryTokens,
     keyTokens,
+    keyStride,
     headDim,
     valueDim,
     scale,
     plan,
     causalOffset,
-    mask: mask && traceMask(mask),
+    mask: mask && withLiveTables('mask', traceMask(mask), query.device),
     honourFullBlocks: causalOffset === undefined && options.mask === undefined,
-    score: options.score && traceScore(options.score),
+    score: options.score && withLiveTables('score', traceScore(options.score), query.device),
     epilogue: checkEpilogue(options.epilogue, query, [batch, heads, queryTokens, valueDim]),
     outputDType,
     maskIsCausal: causalOffset !== undefined && plan.keep === undefined && options.mask === undefined,
@@ -168,6 +185,22 @@ function checkPlan(
   }
 }
 
+/** Lists that a selection left on the device. */
+function checkIndices({ keys }: Plan, device: Device): void {
+  const lists = keys.kind === 'blocks' ? { rows: keys.rows, blocks: keys.blocks } : {};
+  const named = keys.kind === 'ranges' ? { ranges: keys.ranges } : lists;
+  for (const [name, list] of Object.entries(named))
+    if (!(list instanceof Uint32Array)) requireLive('attend', `plan.keys.${name}`, list, device);
+}
+
+function withLiveTables(where: 'mask' | 'score', traced: Traced, device: Device): Traced {
+  traced.tables.forEach(({ data }, i) => {
+    if (!(data instanceof Float32Array) && !(data instanceof Int32Array))
+      requireLive('attend', `table ${i} that ${where} reads`, data, device);
+  });
+  return traced;
+}
+
 function combine(
   keep: MaskFunction | undefined,
   causalOffset: number | undefined,
@@ -187,23 +220,25 @@ function checkEpilogue(
 ): AttendRequest['epilogue'] {
   if (!epilogue) return undefined;
   const { scale = 1, add } = epilogue;
+  if (typeof scale !== 'number') requireLive('attend', 'epilogue.scale', scale, query.device);
+  if (add) requireLive('attend', 'epilogue.add', add, query.device);
   if (typeof scale === 'number') {
     if (!Number.isFinite(scale))
       throw new ArgumentError('attend', 'epilogue.scale', scale, 'a finite number or a tensor');
-  } else if (!sameShape(scale.shape, outputShape.slice(0, 3)) || scale.device !== query.device) {
+  } else if (!sameShape(scale.shape, outputShape.slice(0, 3))) {
     throw new ArgumentError(
       'attend',
       'epilogue.scale',
       `of shape [${scale.shape.join(', ')}]`,
-      `[${outputShape.slice(0, 3).join(', ')}] on the query's device`,
+      `[${outputShape.slice(0, 3).join(', ')}]`,
     );
   }
-  if (add && (!sameShape(add.shape, outputShape) || add.device !== query.device)) {
+  if (add && !sameShape(add.shape, outputShape)) {
     throw new ArgumentError(
       'attend',
       'epilogue.add',
       `of shape [${add.shape.join(', ')}]`,
-      `[${outputShape.join(', ')}] on the query's device`,
+      `[${outputShape.join(', ')}]`,
     );
   }
   return { scale, add };

@@ -57,7 +57,7 @@ export async function attendGradientsReference(
 
 async function gradients(request: AttendRequest, given: Given, visit?: VisitPair): Promise<HostGradients> {
   const host = await onHost(request);
-  const { batch, heads, keyHeads, queryTokens, keyTokens, headDim, valueDim, scale, plan } = request;
+  const { batch, heads, keyHeads, queryTokens, keyStride, headDim, valueDim, scale, plan } = request;
   const slope = given.slope && (await compileOnHost(given.slope));
   const reads = await Promise.all(
     given.tableReads.map(async ({ table, index, partial }) => ({
@@ -78,7 +78,7 @@ async function gradients(request: AttendRequest, given: Given, visit?: VisitPair
   };
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
-      const keyHead = (b * keyHeads + Math.floor(h / (heads / keyHeads))) * keyTokens;
+      const keyHead = (b * keyHeads + Math.floor(h / (heads / keyHeads))) * keyStride;
       const list = host.plan.listOf(b, h, heads);
       for (let slot = 0; slot < plan.queries.slots; slot++) {
         const token = host.plan.queryToken(slot);

@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.ts';
-import { sameShape } from '../tensor.ts';
+import { requireLive, sameShape } from '../tensor.ts';
 import type { AttendResult } from './request.ts';
 
 /**
@@ -7,7 +7,7 @@ import type { AttendResult } from './request.ts';
  * The result equals one softmax over the union. Parts that saw no key (-Infinity) add nothing.
  *
  * @param parts outputs [batch, heads, tokens, valueDim] with logSumExp [batch, heads, tokens], made without an epilogue
- * @throws ArgumentError if there are no parts, or shapes or devices differ
+ * @throws ArgumentError if there are no parts, one is disposed of, or shapes or devices differ
  */
 export async function mergeAttention(
   parts: readonly AttendResult[],
@@ -17,6 +17,8 @@ export async function mergeAttention(
     throw new ArgumentError('mergeAttention', 'parts', 'empty', 'at least one result of attend()');
   const [first] = parts;
   parts.forEach((part, i) => {
+    for (const name of ['output', 'logSumExp'] as const)
+      requireLive('mergeAttention', `parts[${i}].${name}`, part[name], first.output.device);
     if (
       !sameShape(part.output.shape, first.output.shape) ||
       !sameShape(part.logSumExp.shape, first.output.shape.slice(0, 3))
@@ -28,8 +30,6 @@ export async function mergeAttention(
         `[${first.output.shape.join(', ')}], as parts[0]`,
       );
     }
-    if (part.output.device !== first.output.device)
-      throw new ArgumentError('mergeAttention', `parts[${i}]`, 'on another device', 'the device of parts[0]');
   });
   return first.output.device.kernels.merge({ parts, signal: options.signal });
 }

@@ -34,13 +34,13 @@ export async function onHost(request: AttendRequest): Promise<HostAttention> {
   ]);
   const mask = request.mask && (await compileOnHost(request.mask));
   const score = request.score && (await compileOnHost(request.score));
-  const { heads, keyHeads, queryTokens, keyTokens, headDim, scale, honourFullBlocks } = request;
+  const { heads, keyHeads, queryTokens, keyStride, headDim, scale, honourFullBlocks } = request;
   const { block } = request.plan.queries;
   const at: PairInputs = { batch: 0, head: 0, query: 0, key: 0, querySlot: 0, keySlot: 0, score: 0 };
   const row = (batch: number, head: number, slot: number) => {
     const token = plan.queryToken(slot);
     const queryRow = ((batch * heads + head) * queryTokens + token) * headDim;
-    const keyHead = (batch * keyHeads + Math.floor(head / (heads / keyHeads))) * keyTokens;
+    const keyHead = (batch * keyHeads + Math.floor(head / (heads / keyHeads))) * keyStride;
     const row: HostRow = { keys: [], keySlots: [], products: [], scores: [] };
     at.batch = batch;
     at.head = head;
@@ -85,12 +85,12 @@ export async function attendReference(
   request: AttendRequest,
 ): Promise<{ output: Float64Array; logSumExp: Float64Array }> {
   const host = await onHost(request);
-  const { batch, heads, keyHeads, queryTokens, keyTokens, valueDim, epilogue } = request;
+  const { batch, heads, keyHeads, queryTokens, keyStride, valueDim, epilogue } = request;
   const output = new Float64Array(batch * heads * queryTokens * valueDim);
   const logSumExp = new Float64Array(batch * heads * queryTokens).fill(-Infinity);
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
-      const valueHead = (b * keyHeads + Math.floor(h / (heads / keyHeads))) * keyTokens;
+      const valueHead = (b * keyHeads + Math.floor(h / (heads / keyHeads))) * keyStride;
       for (let slot = 0; slot < request.plan.queries.slots; slot++) {
         const token = host.plan.queryToken(slot);
         if (token < 0) continue;

@@ -7,13 +7,15 @@ import type { DType, Tensor } from '../tensor.ts';
 /** A checked call of attend(): every shape agrees, every option is resolved. What a backend's kernel receives. */
 export interface AttendRequest {
   query: Tensor; // [batch, heads, queryTokens, headDim]
-  key: Tensor; // [batch, keyHeads, keyTokens, headDim]
-  value: Tensor; // [batch, keyHeads, keyTokens, valueDim]
+  key: Tensor; // [batch, keyHeads, keyStride, headDim]
+  value: Tensor; // [batch, keyHeads, keyStride, valueDim]
   batch: number;
   heads: number;
   keyHeads: number; // divides heads; query head h reads key head floor(h / (heads / keyHeads))
   queryTokens: number;
   keyTokens: number;
+  /** Tokens that key and value have room for a head; those from keyTokens on are not there (a cache that is not full). */
+  keyStride: number;
   headDim: number;
   valueDim: number;
   scale: number;

@@ -68,7 +68,7 @@ class BackwardPass {
   async run(): Promise<AttendGradients> {
     const { request, units } = this;
     const { query, key, value, plan } = request;
-    const unreached = units.holds === 'some';
+    const unreached = units.holds === 'some' || request.keyStride > request.keyTokens;
     const gradients = {
       query: this.result(query.shape, heldBy(plan.queries, request.queryTokens) !== 'each'),
       key: this.result(key.shape, unreached),
@@ -169,7 +169,13 @@ class BackwardPass {
           bySlot: from,
           slotsOf,
           gradient: to.storage,
-          shape: { size, channels, tokens: request.keyTokens, slots: units.slots },
+          shape: {
+            size,
+            channels,
+            tokens: request.keyTokens,
+            stride: request.keyStride,
+            slots: units.slots,
+          },
         },
         Math.ceil(size / 64),
       );
@@ -304,6 +310,7 @@ class BackwardPass {
         keyHeads,
         queryTokens: request.queryTokens,
         keyTokens: request.keyTokens,
+        keyStride: request.keyStride,
         scale: request.scale,
         causalOffset: request.causalOffset ?? 0,
         blockTiles,
@@ -315,7 +322,7 @@ class BackwardPass {
         unitOrderAt: plan.kind === 'boxes' ? 0 : plan.shape.keyOrderAt,
         inverseLists: units.lists,
         inverseEntriesAt: 2 * units.lists * units.count,
-        keyRows: options.bySlot ? units.slots : request.keyTokens,
+        keyRows: options.bySlot ? units.slots : request.keyStride,
         ...uniforms,
       },
     };

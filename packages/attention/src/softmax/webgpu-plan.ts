@@ -124,6 +124,43 @@ export function meanKeyCount(plan: Plan): number {
   }
 }
 
+/** Key slots that a query block visits at most: exact for lists on the host, an upper bound for those on the device. */
+export function mostKeys(plan: Plan): number {
+  const { keys } = plan;
+  const largest = (counts: Uint32Array) => {
+    let most = 0;
+    for (let i = 1; i < counts.length; i += 2) most = Math.max(most, counts[i]);
+    return most;
+  };
+  switch (keys.kind) {
+    case 'all':
+      return plan.keyTokens;
+    case 'ranges':
+      return isHost(keys.ranges) ? largest(keys.ranges) : keys.layout.slots;
+    case 'blocks': {
+      const { slots, block } = keys.layout;
+      if (isHost(keys.rows)) return largest(keys.rows) * block;
+      return Math.min(Math.ceil(slots / block), sizeOf((keys.blocks as GpuTensor).shape)) * block;
+    }
+    case 'intervals': {
+      const { rows, runs } = keys;
+      if (!isHost(rows) || !isHost(runs)) return keys.layout.slots;
+      let most = 0;
+      for (let at = 0; at < rows.length; at += 2)
+        if (rows[at + 1] > 0) most = Math.max(most, runs[2 * (rows[at] + rows[at + 1] - 1) + 1]);
+      return most;
+    }
+    case 'band':
+      return Math.min(plan.keyTokens, keys.sink + keys.before + keys.after + plan.queries.block);
+    case 'boxes': {
+      let most = 0;
+      for (let at = 0; at < keys.boxes.length; at += 6)
+        most = Math.max(most, keys.boxes[at + 3] * keys.boxes[at + 4] * keys.boxes[at + 5]);
+      return most;
+    }
+  }
+}
+
 const zeros = [0, 0, 0] as const;
 const none = new Uint32Array();
 

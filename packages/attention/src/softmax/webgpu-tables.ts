@@ -56,14 +56,15 @@ export function bindExpressions(
     const name = `table${names.size}`;
     const { storage, dtype } = table.data as GpuTensor;
     names.set(table, name);
-    result.bindings[name] = read(dtype === 'f16' ? 'u32' : 'f32');
+    result.bindings[name] = read(dtype === 'f32' ? 'f32' : 'u32');
     result.buffers[name] = storage;
-    result.stages.push(readNumber(name, dtype as Storage));
+    if (dtype !== 'u32') result.stages.push(readNumber(name, dtype as Storage));
   }
   const readTable = (table: Table, index: string) => {
     const place = `u32(clamp(${index}, 0, ${Math.max(sizeOf(table.shape) - 1, 0)}))`;
     const name = names.get(table);
-    if (name !== undefined) return `${name}Number(${place})`;
+    if (name !== undefined)
+      return table.type === 'i32' ? `bitcast<i32>(${name}[${place}])` : `${name}Number(${place})`;
     return `bitcast<${table.type}>(tables[${starts.get(table)}u + ${place}])`;
   };
   result.keep = mask && result.compile('keep', mask);

@@ -8,53 +8,47 @@ import { read, uniform, write } from '../wgsl/bindings.ts';
 import type { AttendRequest, AttendResult, MergeRequest } from './request.ts';
 import { readNumber, type Storage } from './tiers/access.ts';
 import { chooseForward, type ForcedTile, forcedForward, type Machine } from './tiers/forward.ts';
-import type { ForwardOptions } from './tiers/forward-options.ts';
+import { decodeOnGpu, decodes } from './webgpu-decode.ts';
 import { launchInPieces } from './webgpu-launch.ts';
-import { meanKeyCount, uploadPlan } from './webgpu-plan.ts';
-import { bindExpressions } from './webgpu-tables.ts';
+import { withOutputs } from './webgpu-output.ts';
+import { meanKeyCount } from './webgpu-plan.ts';
+import { prepareRequest, tilesOfBlock } from './webgpu-request.ts';
 
-/** attend() on WebGPU. `forced` names a tier's tile, for measuring. */
+/** attend() on WebGPU. `forced` names a tier's tile, for measuring; else few rows against many keys are decoded. */
 export async function attendOnGpu(
   gpu: Gpu,
   request: AttendRequest,
   forced?: ForcedTile,
 ): Promise<AttendResult> {
   gpu.check();
-  const { batch, heads, queryTokens, headDim, valueDim, plan, signal } = request;
-  const outputShape = [batch, heads, queryTokens, valueDim];
-  const tensors: GpuTensor[] = [];
-  const make = (shape: readonly number[], dtype: 'f32' | 'f16') => {
-    const tensor = gpu.empty(shape, dtype);
-    tensors.push(tensor);
-    return tensor;
+  const only = request.tier as GpuTier | undefined;
+  if (only !== undefined) requireTier(only, gpu.features);
+  if (!forced && decodes(gpu, request)) return decodeOnGpu(gpu, request);
+  const { batch, heads, headDim, valueDim, plan, signal } = request;
+  const prepared = prepareRequest(gpu, request);
+  const machine = machineOf(gpu);
+  const cut = {
+    queryBlock: Math.min(plan.queries.block, plan.queries.slots),
+    keys: { slots: prepared.shape.keySlots, block: prepared.shape.keyBlock },
   };
-  try {
-    const { forward, outputStorage, buffers, shape } = prepare(gpu, request, forced);
-    const { kernel, queryTile, tier } = forward;
-    // two halves of one word may belong to two rows: such outputs are packed in a second step
-    const packLater = request.outputDType === 'f16' && outputStorage === 'f32';
-    const output = make(outputShape, outputStorage);
-    const logSumExp = make(outputShape.slice(0, 3), 'f32');
-    const tilesPerHead = shape.queryBlocks * shape.blockTiles;
-    const groups = sizeOf(outputShape) === 0 ? 0 : batch * heads * tilesPerHead;
-    const flops =
-      2 * (headDim + valueDim) * meanKeyCount(plan) * queryTile * Math.max(batch * heads * tilesPerHead, 1);
-    const values = { ...buffers, output: output.storage, logSumExp: logSumExp.storage, shape };
-    await launchInPieces(gpu, { kernel, values: values as never, groups, flops, signal });
-    if (!packLater) return { output, logSumExp, tier };
-    const packed = make(outputShape, 'f16');
-    const words = Math.ceil(sizeOf(outputShape) / 2);
-    await gpu.launch(
-      packHalves,
-      { numbers: output.storage, halves: packed.storage, shape: { words } },
-      Math.ceil(words / 64),
-    );
-    output.dispose();
-    return { output: packed, logSumExp, tier };
-  } catch (error) {
-    for (const tensor of tensors) tensor.dispose();
-    throw error;
-  }
+  const { kernel, queryTile, tier } = forced
+    ? forcedForward(prepared.options, cut, machine, forced)
+    : chooseForward(prepared.options, cut, machine, gpu.tier, only);
+  const shape = { ...prepared.shape, blockTiles: tilesOfBlock(request, queryTile) };
+  return withOutputs(gpu, request, prepared.options, tier, async (output, logSumExp) => {
+    const all = batch * heads * shape.queryBlocks * shape.blockTiles;
+    const groups = output.shape.includes(0) ? 0 : all;
+    const flops = 2 * (headDim + valueDim) * meanKeyCount(plan) * queryTile * Math.max(all, 1);
+    const buffers = {
+      ...prepared.inputs,
+      ...prepared.epilogue,
+      plan: prepared.plan,
+      output: output.storage,
+      logSumExp: logSumExp.storage,
+    };
+    const values = { ...buffers, shape } as never;
+    await launchInPieces(gpu, { kernel, values, groups, flops, signal });
+  });
 }
 
 /** What the choice of a tile depends on. */
@@ -66,87 +60,6 @@ export function machineOf(gpu: Gpu): Machine {
     subgroupMin: gpu.subgroups?.min ?? 0,
   };
 }
-
-/** The kernel's options, buffers and numbers for a request, less the outputs. */
-function prepare(gpu: Gpu, request: AttendRequest, forced: ForcedTile | undefined) {
-  const { headDim, valueDim, plan, epilogue } = request;
-  const machine = machineOf(gpu);
-  const only = request.tier as GpuTier | undefined;
-  if (only !== undefined) requireTier(only, gpu.features);
-  const { kind, lists, queryOrder, keyOrder, outside, packed, rows, blocks, shape } = uploadPlan(gpu, plan);
-  const expressions = bindExpressions(gpu, request.mask, request.score);
-  const scaleTensor = typeof epilogue?.scale === 'object' ? (epilogue.scale as GpuTensor) : undefined;
-  const add = epilogue?.add as GpuTensor | undefined;
-  const options: ForwardOptions = {
-    headDim,
-    valueDim,
-    storage: request.query.dtype as Storage,
-    outputStorage: request.outputDType === 'f16' && valueDim % 4 === 0 ? 'f16' : 'f32',
-    keys: kind,
-    lists,
-    queryOrder,
-    keyOrder,
-    outside,
-    stopEarly: kind === 'all' && !queryOrder && request.causalOffset !== undefined,
-    honourFullBlocks: request.honourFullBlocks,
-    maskIsCausal: request.maskIsCausal,
-    keep: expressions.keep,
-    change: expressions.change,
-    tableStages: expressions.stages,
-    tableBindings: expressions.bindings,
-    epilogueScale: scaleTensor ? (scaleTensor.dtype as Storage) : epilogue ? 'number' : 'none',
-    epilogueAdd: add ? (add.dtype as Storage) : 'none',
-    memoryLimit: machine.memoryBytes,
-  };
-  const cut = {
-    queryBlock: Math.min(plan.queries.block, plan.queries.slots),
-    keys: { slots: shape.keySlots, block: shape.keyBlock },
-  };
-  const forward = forced
-    ? forcedForward(options, cut, machine, forced)
-    : chooseForward(options, cut, machine, gpu.tier, only);
-  const storageOf = (tensor: unknown) => (tensor as GpuTensor).storage;
-  return {
-    forward,
-    outputStorage: options.outputStorage,
-    buffers: {
-      query: storageOf(request.query),
-      key: storageOf(request.key),
-      value: storageOf(request.value),
-      plan: packed,
-      ...(rows && { rows }),
-      ...(blocks && { blocks }),
-      ...(scaleTensor && { rowScale: scaleTensor.storage }),
-      ...(add && { addend: add.storage }),
-      ...expressions.buffers,
-    } as Record<string, GPUBuffer>,
-    shape: {
-      ...shape,
-      heads: request.heads,
-      keyHeads: request.keyHeads,
-      queryTokens: request.queryTokens,
-      keyTokens: request.keyTokens,
-      scale: request.scale,
-      causalOffset: request.causalOffset ?? 0,
-      blockTiles: Math.ceil(
-        Math.min(plan.queries.block, Math.max(plan.queries.slots, 1)) / forward.queryTile,
-      ),
-      epilogueScale: typeof epilogue?.scale === 'number' ? epilogue.scale : 1,
-    },
-  };
-}
-
-const packHalves = assemble({
-  name: 'pack-halves',
-  bindings: { numbers: read('f32'), halves: write('u32'), shape: uniform({ words: 'u32' }) },
-  constants: {},
-  stages: [],
-  threads: 64,
-  memoryLimit: 0,
-  main: wgsl`
-  let word = workgroup * 64u + lane;
-  if (word < shape.words) { halves[word] = pack2x16float(vec2<f32>(numbers[2u * word], numbers[2u * word + 1u])); }`,
-});
 
 /** One more part joins what was merged before: L = log(exp a + exp b), O = exp(a − L) A + exp(b − L) B. */
 const mergeKernel = (first: Storage, second: Storage) =>

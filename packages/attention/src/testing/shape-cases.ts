@@ -1,4 +1,5 @@
 import type { AttendCase } from './cases.ts';
+import { randomArray } from './close.ts';
 
 const causal = () => ({ causal: true });
 
@@ -30,6 +31,33 @@ export const shapeCases: AttendCase[] = [
   { name: 'causal', queryTokens: 129, heads: 2, headDim: 16, options: causal },
   { name: 'causal, fewer queries than keys', queryTokens: 17, keyTokens: 129, headDim: 16, options: causal },
   { name: 'causal, more queries than keys', queryTokens: 129, keyTokens: 70, headDim: 16, options: causal },
+  { name: 'one query, many keys', heads: 2, queryTokens: 1, keyTokens: 700, headDim: 16, options: causal },
+  {
+    name: 'few queries, many keys',
+    heads: 6,
+    keyHeads: 2,
+    queryTokens: 3,
+    keyTokens: 300,
+    headDim: 16,
+    options: causal,
+  },
+  {
+    name: 'one query of one head, keys enough for every thread',
+    queryTokens: 1,
+    keyTokens: 1100,
+    headDim: 16,
+    valueDim: 10,
+    options: (device, shape) => ({
+      epilogue: { scale: 0.5, add: device.tensor(randomArray(94, shape), shape) },
+    }),
+  },
+  {
+    name: 'queries of one head, keys enough for every thread, causal',
+    queryTokens: 20,
+    keyTokens: 1100,
+    headDim: 16,
+    options: causal,
+  },
   { name: 'sharp scores', queryTokens: 65, keyTokens: 200, headDim: 16, spread: 6 },
   {
     name: 'scores that rise along the keys',

@@ -1,4 +1,5 @@
 import type { Device } from '../device/device.ts';
+import { cacheCases } from './cache-cases.ts';
 import { type AttendCase, type DeviceCase, runAttend } from './cases.ts';
 import { expressionCases } from './expression-cases.ts';
 import { listCases } from './list-cases.ts';
@@ -13,13 +14,14 @@ import { topCases } from './top-cases.ts';
 /** Every attend() of the suite; `runAttend({ ...item, dtype: 'f16' }, device)` runs one in the storage of the higher tiers. */
 export const attendCases: readonly AttendCase[] = [...shapeCases, ...planCases, ...expressionCases];
 
-/** What every device must do as the reference does: sizes, key rules, expressions, precision, merge and selection. */
+/** What every device must do as the reference does: sizes, key rules, expressions, precision, merge, caches and selection. */
 export const deviceCases: readonly DeviceCase[] = [
   ...attendCases.map((item) => ({
     name: item.name,
     run: (device: Device) => runAttend(item, device),
   })),
   ...mergeCases,
+  ...cacheCases,
   ...selectionCases,
   ...topCases,
   ...listCases,

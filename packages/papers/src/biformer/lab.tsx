@@ -238,7 +238,7 @@ function Panels({ view }: { view: LabView<Options> }) {
         {view.extras.cue === true && (
           <p className="lab-note" data-lab="cue">
             {cueFound(view, geometry, own, chosen)} Drag on the regions, or move the sliders, to put the copy
-            elsewhere.
+            elsewhere. With the cue, tokens go by looks alone, not by place.
           </p>
         )}
       </section>

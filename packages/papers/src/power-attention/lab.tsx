@@ -180,13 +180,14 @@ function WhoCanAnswer({ options, source, layers }: { options: Options; source: n
   const { windowBlocks, sinkBlocks, period } = options;
   const depths = useMemo(
     () =>
-      patternNames.map((pattern) => ({
-        pattern,
-        depths: reachDepths(
-          equalBudget(pattern, BLOCKS, { pattern, windowBlocks, sinkBlocks, period }),
-          target,
-        ),
-      })),
+      patternNames.map((pattern) => {
+        const budget = equalBudget(pattern, BLOCKS, { pattern, windowBlocks, sinkBlocks, period });
+        return {
+          pattern,
+          depths: reachDepths(budget, target),
+          all: layersToReachAll(budget, BLOCKS),
+        };
+      }),
     [windowBlocks, sinkBlocks, period, target],
   );
   return (
@@ -196,14 +197,15 @@ function WhoCanAnswer({ options, source, layers }: { options: Options; source: n
         {layers === 1 ? 'layer' : 'layers'}
       </p>
       <ul className="lab-answers" data-lab="answers">
-        {depths.map(({ pattern, depths: found }) => {
+        {depths.map(({ pattern, depths: found, all }) => {
           const depth = found[source];
           const can = depth !== UNREACHED && depth <= layers;
           return (
             <li key={pattern} className={can ? 'can' : undefined}>
               <b>{pattern}</b> {can ? 'can' : 'cannot'}
               <small>
-                {depth === UNREACHED ? 'never will' : `from ${depth} ${depth === 1 ? 'layer' : 'layers'} on`}
+                {depth === UNREACHED ? 'never will' : `from ${depth} ${depth === 1 ? 'layer' : 'layers'} on`};{' '}
+                {all === UNREACHED ? 'some blocks never' : `every block from ${all}`}
               </small>
             </li>
           );

@@ -22,6 +22,8 @@ export const maskNames: Record<VideoMask, string> = {
 const masks = Object.keys(maskNames) as VideoMask[];
 /** As many queries show the same digits as all of them, and a slider can be followed. */
 const QUERIES = 48;
+/** Below this an error is none that anybody would see. */
+const LEAST = 0.0001;
 
 /** That of the claim: small enough that radial's bands narrow to a few positions. */
 const geometry: MaskGeometry = { frames: 32, perFrame: 64 };
@@ -93,7 +95,7 @@ function Head(props: {
         lanes={masks.map((mask, i) => ({
           name: maskNames[mask],
           value: errors[i],
-          shown: `L1 ${three(errors[i])}`,
+          shown: `L1 ${errors[i] < LEAST ? `below ${LEAST}` : three(errors[i])}`,
           own: mask === 'radial',
         }))}
       />

@@ -59,6 +59,7 @@ export function Layout({ children }: { children: ReactNode }) {
               Papers
             </NavLink>
             <NavLink to="/ledger">Ledger</NavLink>
+            <NavLink to="/speed">Speed</NavLink>
             <NavLink to="/about">About</NavLink>
           </nav>
           <nav aria-label="You" className="you">

@@ -4,6 +4,7 @@ export default [
   index('pages/feed/feed.tsx'),
   route('papers/:slug', 'pages/paper/paper.tsx'),
   route('ledger', 'pages/ledger/ledger.tsx'),
+  route('speed', 'pages/speed/speed.tsx'),
   route('about', 'pages/about/about.tsx'),
   route('login', 'pages/login/login.tsx'),
   route('login/link', 'pages/login/link.tsx'),

@@ -6,7 +6,7 @@ import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FEED_LIMIT_BYTES, feedScriptBytes } from '../../feed-size.ts';
 import { createDatabase } from '../server/testing/databases.ts';
-import { ledgerFile, storeLedger } from '../server/testing/fixtures.ts';
+import { benchFile, ledgerFile, storeBench, storeLedger } from '../server/testing/fixtures.ts';
 import { type Started, start } from '../server/testing/start.ts';
 import { hydrated, launch, violations } from './testing/browser.ts';
 
@@ -23,6 +23,7 @@ beforeAll(async () => {
   data = join(folder, 'data');
   results = join(folder, 'results');
   await storeLedger(results, ledgerFile());
+  await storeBench(results, benchFile());
   site = await start(data, results);
   browser = await launch();
 });
@@ -55,6 +56,7 @@ const pages = [
   ['paper', '/papers/power-attention'],
   ['paper-without-lab', '/papers/hisa'],
   ['ledger', '/ledger'],
+  ['speed', '/speed'],
   ['about', '/about'],
 ] as const;
 
@@ -214,6 +216,33 @@ describe('a paper', () => {
     await page.getByText(/The lab stopped/).waitFor();
     expect(await page.getByText('In code').isVisible()).toBe(true);
     await context.close();
+  });
+});
+
+describe('speed', () => {
+  test('shows every library of a case beside ours, and the raw samples, without JavaScript too', async () => {
+    const { page, close } = await open('/speed', { javaScriptEnabled: false });
+    const text = await page.locator('figure').innerText();
+    for (const words of [
+      'Dense',
+      '1 x 16 x 4096 x 128, f32',
+      'Saccade, WebGPU, portable',
+      '6.00 ms',
+      '22.9 TFLOP/s',
+      'onnxruntime, WebGPU',
+      '2.5 times our time',
+      '25 November 2026',
+    ])
+      expect(text).toContain(words);
+    const bars = await page
+      .locator('.bar')
+      .evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect().width));
+    expect(bars[0] / bars[1]).toBeCloseTo(0.4, 2);
+    await close();
+    const response = await fetch(`${site.address}/speed/2026-11-25-test-machine.json`);
+    expect(response.headers.get('content-disposition')).toContain('2026-11-25-test-machine.json');
+    expect(await response.json()).toEqual(benchFile());
+    expect((await fetch(`${site.address}/speed/unheard-of.json`)).status).toBe(404);
   });
 });
 

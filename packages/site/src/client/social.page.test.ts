@@ -81,6 +81,15 @@ async function as(email: string, name?: string) {
   return visit;
 }
 
+/** Gives an account a role as `saccade role` does, while the site serves. */
+function grant(email: string, role: string): void {
+  const made = spawnSync(process.execPath, [join(import.meta.dirname, '../server/role.ts'), email, role], {
+    env: { ...process.env, DATABASE_URL: '', SACCADE_DATA: data },
+    encoding: 'utf8',
+  });
+  expect(made.stderr).toBe('');
+}
+
 const cookieOf = async (context: BrowserContext) =>
   (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
 
@@ -248,6 +257,8 @@ describe('the library', () => {
 
 describe('scripts in comments', () => {
   test(`${scriptCorpus.length} attempts run none, and load nothing`, async () => {
+    // A new reader may put one link into a comment; these have many.
+    grant('mallory@example.org', 'author');
     const { context, page } = await as('mallory@example.org');
     const cookie = await cookieOf(context);
     const ask = (intent: Record<string, string>) =>
@@ -285,15 +296,7 @@ describe('scripts in comments', () => {
 
 describe('a curator', () => {
   test('is made by the command while the site serves; decides reports, claims and accounts, and all of it is audited', async () => {
-    const made = spawnSync(
-      process.execPath,
-      [join(import.meta.dirname, '../server/role.ts'), 'root@example.org', 'admin'],
-      {
-        env: { ...process.env, DATABASE_URL: '', SACCADE_DATA: data },
-        encoding: 'utf8',
-      },
-    );
-    expect(made.stderr).toBe('');
+    grant('root@example.org', 'admin');
     const [root, eve] = [await as('root@example.org', 'root'), await as('eve@example.org', 'eve')];
     await eve.page.goto(`${site.address}/papers/kernelized-rpe`);
     await hydrated(eve.page);
@@ -330,10 +333,10 @@ describe('a curator', () => {
     await root.page.getByLabel('Name', { exact: true }).fill('eve');
     await root.page.getByRole('button', { name: 'Search' }).click();
     await root.page.waitForURL(/q=eve/);
-    await root.page.locator('.comment', { hasText: 'author' }).getByText('Suspend').click();
+    await root.page.locator('.comment summary', { hasText: 'Suspend' }).first().click();
     await root.page.getByLabel('Reason, for the audit log').fill('Spam');
-    await root.page.getByRole('button', { name: 'Suspend' }).click();
-    await root.page.getByText('suspended').waitFor();
+    await root.page.getByRole('button', { name: 'Suspend', exact: true }).click();
+    await root.page.locator('.label', { hasText: 'suspended' }).waitFor();
     await eve.page.goto(`${site.address}/account`);
     expect(eve.page.url()).toContain('/login');
 
@@ -440,6 +443,15 @@ describe('what comes from elsewhere, or too often', () => {
       await context.close();
     },
   );
+
+  test.each([
+    '/users/%00',
+    '/users/nobody',
+    '/comments/%00',
+    '/comments/00000000-0000-0000-0000-000000000000',
+  ])('%s is not there', async (path) => {
+    expect((await fetch(site.address + path)).status).toBe(404);
+  });
 
   test('the sixth link to one address in an hour is refused with Retry-After', async () => {
     const ask = () =>

@@ -62,8 +62,15 @@ export const clientOf = (request: Request) => request.headers.get(CLIENT_HEADER)
 
 /** Where a form says that its reader was; the page itself without such a field. */
 export function nextOf(form: FormData, request: Request): string {
-  const { pathname } = new URL(request.url);
-  return localPath(form.get('next'), pathname);
+  return localPath(form.get('next'), pageOf(request).pathname);
+}
+
+/** The page that a request is about: with scripts on, React Router asks for the data of `/library` at `/library.data`. */
+export function pageOf(request: Request): URL {
+  const page = new URL(request.url);
+  page.pathname = page.pathname.replace(/^\/_(root)?\.data$/, '/').replace(/\.data$/, '');
+  for (const own of ['_routes', 'index']) page.searchParams.delete(own);
+  return page;
 }
 
 /** A path of this site, or `otherwise`: an address from a form must not lead elsewhere. */
@@ -77,7 +84,7 @@ export function localPath(value: unknown, otherwise: string): string {
 /** Who asks for a page of their own; everybody else is sent to log in and comes back. */
 export async function viewerOf(request: Request, role: Role = 'reader'): Promise<Viewer> {
   const viewer = await services().accounts.viewer(request);
-  const { pathname, search } = new URL(request.url);
+  const { pathname, search } = pageOf(request);
   if (!viewer) throw redirect(`/login?next=${encodeURIComponent(pathname + search)}`);
   // Whoever may not see it learns no more than that it is not for them.
   if (!mayActAs(viewer, role)) throw data(`This page is for ${role}s.`, { status: 403 });

@@ -8,7 +8,7 @@ import { clientAddress, headers, sameOrigin } from './security.ts';
 import type { Services } from './services.ts';
 
 export interface AppOptions {
-  services: Pick<Services, 'database' | 'ledger'>;
+  services: Pick<Services, 'database' | 'ledger' | 'bench'>;
   /** Answers everything that is a page. */
   pages: (request: Request) => Promise<Response>;
   /** Folder of the built client. */
@@ -46,6 +46,19 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
     return context.body(text, 200, {
       'Content-Type': 'application/json',
       'Content-Disposition': `attachment; filename="${machine}-${file}"`,
+    });
+  });
+  app.get('/speed/:file{[a-z0-9-]+\\.json}', (context) => {
+    const { file } = context.req.param();
+    const text = services.bench.text(file.slice(0, -'.json'.length));
+    if (text === undefined)
+      return context.json(
+        { error: { argument: 'path', given: context.req.path, allowed: 'a file named on /speed' } },
+        404,
+      );
+    return context.body(text, 200, {
+      'Content-Type': 'application/json',
+      'Content-Disposition': `attachment; filename="${file}"`,
     });
   });
   app.use('/assets/*', cached('public, max-age=31536000, immutable'), serveStatic({ root: client }));

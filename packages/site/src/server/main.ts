@@ -6,6 +6,7 @@ import type { Hono } from 'hono';
 import { createRequestHandler, type ServerBuild } from 'react-router';
 import { createAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
+import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
 import { readLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
@@ -26,7 +27,7 @@ const root = join(site, '../..');
 /** Starts the site and prints its address. Resolves when it serves. */
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
-  const { port, host, data, results, databaseUrl } = settings;
+  const { port, host, data, results, bench: benchFolder, databaseUrl } = settings;
   const bundle = join(site, 'build/server/index.js');
   if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
   // Only the embedded database must have its directory for itself; a server takes any number of processes.
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
     const ledger = readLedger(results ?? join(root, 'results'), (message) => console.error(message));
+    const bench = readBench(benchFolder ?? join(root, 'bench/results'), (message) => console.error(message));
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
     let app: Hono | undefined;
     const server = serve({
@@ -65,6 +67,7 @@ async function main(): Promise<void> {
     const services: Services = {
       database,
       ledger,
+      bench,
       mailer,
       accounts: createAccounts({ database, mailer, origin, secret }),
       limits: createLimits(database, secret),

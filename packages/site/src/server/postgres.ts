@@ -20,8 +20,9 @@ export async function openPostgres(url: string, complain: (message: string) => v
   const pool = new pg.Pool({
     connectionString: url,
     max: CONNECTIONS,
-    connectionTimeoutMillis: 10_000,
-    statement_timeout: 20_000,
+    // Also how long a request waits for its turn when all connections are busy.
+    connectionTimeoutMillis: 30_000,
+    statement_timeout: 30_000,
     idle_in_transaction_session_timeout: 30_000,
     application_name: 'saccade',
     types: { getTypeParser: ((oid: number) => parsers[oid] ?? pg.types.getTypeParser(oid)) as never },

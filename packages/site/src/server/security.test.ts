@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { describe, expect, test } from 'vitest';
-import { localPath } from './act.ts';
+import { localPath, pageOf } from './act.ts';
 import { CLIENT_HEADER, clientAddress, headers, sameOrigin } from './security.ts';
 
 const origin = 'https://papers.example.org';
@@ -70,4 +70,14 @@ test.each([
   [undefined, '/'],
 ])('after a login %j leads to %s', (given, path) => {
   expect(localPath(given, '/')).toBe(path);
+});
+
+test.each([
+  ['/library.data?tag=a&_routes=root', '/library?tag=a'],
+  ['/_root.data?index', '/'],
+  ['/_.data', '/'],
+  ['/papers/fna', '/papers/fna'],
+])('the page behind %s is %s', (asked, page) => {
+  const { pathname, search } = pageOf(new Request(`http://localhost${asked}`));
+  expect(pathname + search).toBe(page);
 });

@@ -1,4 +1,5 @@
 import type { Accounts } from './accounts/accounts.ts';
+import type { BenchStore } from './bench.ts';
 import type { Database } from './database.ts';
 import type { Ledger } from './ledger.ts';
 import type { Limits } from './limits.ts';
@@ -9,6 +10,7 @@ import type { Corpus } from './recommend.ts';
 export interface Services {
   database: Database;
   ledger: Ledger;
+  bench: BenchStore;
   accounts: Accounts;
   mailer: Mailer;
   limits: Limits;

@@ -15,6 +15,7 @@ const schema = z.object({
   HOST: z.string().min(1, 'a host name or address').default('localhost'),
   SACCADE_DATA: z.string().min(1, 'a directory').default('./data'),
   SACCADE_RESULTS: z.string().min(1, 'a directory').optional(),
+  SACCADE_BENCH: z.string().min(1, 'a directory').optional(),
   DATABASE_URL: optional(
     z.string().regex(/^postgres(ql)?:\/\//, 'postgresql://user:password@host:port/database'),
   ),
@@ -36,6 +37,8 @@ export interface Settings {
   data: string;
   /** The ledger's folder; default: results/ of the clone. */
   results?: string;
+  /** The benchmarks' folder; default: bench/results/ of the clone. */
+  bench?: string;
   /** A PostgreSQL server instead of the embedded database. */
   databaseUrl?: string;
   /** Where readers reach the site, if that is not where it listens: in mails, and for cookies on https. */
@@ -68,6 +71,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     host: HOST,
     data: resolve(SACCADE_DATA),
     results: SACCADE_RESULTS && resolve(SACCADE_RESULTS),
+    bench: rest.SACCADE_BENCH && resolve(rest.SACCADE_BENCH),
     databaseUrl: DATABASE_URL,
     origin: rest.SACCADE_ORIGIN,
     secret: rest.SACCADE_SECRET,

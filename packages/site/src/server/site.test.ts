@@ -5,6 +5,7 @@ import { catalogue, papers } from '@saccade/papers';
 import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from './app.ts';
+import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
 import { readLedger } from './ledger.ts';
 import { seed } from './seed.ts';
@@ -20,7 +21,11 @@ beforeAll(async () => {
   await seed(database);
   await storeLedger(folder, ledgerFile());
   app = createApp({
-    services: { database, ledger: readLedger(folder, (message) => expect.fail(message)) },
+    services: {
+      database,
+      ledger: readLedger(folder, (message) => expect.fail(message)),
+      bench: readBench(join(folder, 'bench'), (message) => expect.fail(message)),
+    },
     pages: async () => new Response('a page', { headers: { 'Content-Type': 'text/html' } }),
     client: folder,
     labAssets: join(import.meta.dirname, '../../../papers/assets'),

@@ -94,7 +94,7 @@ export const libraryForm = z.discriminatedUnion(
   'one of the forms of this page',
 );
 
-const userId = z.string().min(1).max(64);
+const userId = z.string().regex(/^[\w-]{1,64}$/, 'an id from this page');
 /** What curators and admins may decide. */
 export const decisionForm = z.discriminatedUnion(
   'intent',

@@ -76,3 +76,27 @@ export function storeVector(name: string, storage: Storage, rowLength: number): 
   for (var i = 0u; i < min(4u, ${rowLength}u - 4u * d); i++) { ${name}[at + i] = numbers[i]; }`;
   return `fn ${name}Store(row: u32, d: u32, numbers: vec4<f32>) {\n${body}\n}`;
 }
+
+/** vec4s of numbers that `readWide` reads at once. */
+export function wideVectors(storage: Storage, rowLength: number): 1 | 2 {
+  return isWide(storage, rowLength) ? 2 : 1;
+}
+
+/**
+ * `fn <name>Raw(row, unit)`: 16 bytes of a row as stored (8 or 4 numbers), or 4 numbers where rows do not allow it;
+ * `fn <name>Part0(raw)`, and `fn <name>Part1(raw)` where there are 8: four of its numbers. Read first, then unpacked,
+ * so that a thread may have many reads under way. For a binding that is wide where it can be.
+ */
+export function readWide(name: string, storage: Storage, rowLength: number): string {
+  if (isWide(storage, rowLength))
+    return `fn ${name}Raw(row: u32, unit: u32) -> vec4<u32> { return ${name}[row * ${rowLength / 8}u + unit]; }
+
+fn ${name}Part0(raw: vec4<u32>) -> vec4<f32> { return vec4<f32>(unpack2x16float(raw.x), unpack2x16float(raw.y)); }
+
+fn ${name}Part1(raw: vec4<u32>) -> vec4<f32> { return vec4<f32>(unpack2x16float(raw.z), unpack2x16float(raw.w)); }`;
+  return `${readVector(name, storage, rowLength)}
+
+fn ${name}Raw(row: u32, unit: u32) -> vec4<f32> { return ${name}Vector(row, unit); }
+
+fn ${name}Part0(raw: vec4<f32>) -> vec4<f32> { return raw; }`;
+}

@@ -1,5 +1,6 @@
 import { wgsl } from '../../wgsl/assemble.ts';
-import { readNumber, readVector } from './access.ts';
+import { type Bindings, read } from '../../wgsl/bindings.ts';
+import { readNumber, readVector, rowBinding } from './access.ts';
 import type { ForwardOptions } from './forward-options.ts';
 
 const stages = {
@@ -16,8 +17,19 @@ const stages = {
   },
 };
 
+type EpilogueOptions = Pick<ForwardOptions, 'epilogueScale' | 'epilogueAdd' | 'valueDim'>;
+
+/** The tensors that an epilogue reads: rowScale [batch, heads, queryTokens], addend like the output. */
+export function epilogueBindings({ epilogueScale, epilogueAdd, valueDim }: EpilogueOptions): Bindings {
+  return {
+    ...(epilogueScale === 'f32' && { rowScale: read('f32') }),
+    ...(epilogueScale === 'f16' && { rowScale: read('u32') }),
+    ...(epilogueAdd !== 'none' && { addend: rowBinding(epilogueAdd, valueDim) }),
+  };
+}
+
 /** `scaled(row, numbers)` and `added(row, d, numbers)`: what a caller wants done to the output before it is stored. */
-export function epilogueStages({ epilogueScale, epilogueAdd, valueDim }: ForwardOptions): string[] {
+export function epilogueStages({ epilogueScale, epilogueAdd, valueDim }: EpilogueOptions): string[] {
   return [
     ...(epilogueScale === 'f32' || epilogueScale === 'f16' ? [readNumber('rowScale', epilogueScale)] : []),
     stages.scale[epilogueScale],

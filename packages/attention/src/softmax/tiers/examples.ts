@@ -8,6 +8,9 @@ import {
 } from '../../mods/expression.ts';
 import { compileToWgsl } from '../../mods/to-wgsl.ts';
 import { exampleBackwardKernels } from './backward-examples.ts';
+import { decodeSplit } from './decode.ts';
+import { decodeMerge } from './decode-merge.ts';
+import { chooseDecodeTile } from './decode-tile.ts';
 import { chooseForward, type Machine } from './forward.ts';
 import type { ForwardOptions } from './forward-options.ts';
 
@@ -110,38 +113,64 @@ const examples: Example[] = [
 
 /** WGSL of chosen options, by name: for reading, and for the difference that a change makes. */
 export function exampleKernels(): Map<string, string> {
-  const kernels = new Map<string, string>(
-    examples.map(({ name, tier = 'portable', queryBlock = 4096, headDim, valueDim = headDim, ...rest }) => {
-      const limits = { ...machine, ...rest.machine };
-      const options: ForwardOptions = {
-        headDim,
-        valueDim,
-        storage: 'f32',
-        outputStorage: 'f32',
-        keys: 'all',
-        lists: 'packed',
-        queryOrder: false,
-        keyOrder: false,
-        outside: 'skip',
-        stopEarly: false,
-        honourFullBlocks: false,
-        maskIsCausal: false,
-        keep: rest.keep && compileToWgsl('keep', traceMask(rest.keep), noTable),
-        change: rest.change && compileToWgsl('change', traceScore(rest.change), noTable),
-        tableStages: [],
-        tableBindings: {},
-        epilogueScale: 'none',
-        epilogueAdd: 'none',
-        memoryLimit: limits.memoryBytes,
-        ...rest.options,
-      };
-      const blocks = { queryBlock, keys: { slots: 4096, block: queryBlock === 4096 ? 1 : queryBlock } };
-      const { kernel } = chooseForward(options, blocks, limits, tier, tier);
-      return [`softmax-forward-${tier}-${name}.wgsl`, kernel.code] as const;
-    }),
-  );
-  for (const [name, code] of exampleBackwardKernels()) kernels.set(name, code);
-  return kernels;
+  return new Map([...tiledKernels(), ...decodeKernels(), ...exampleBackwardKernels()]);
+}
+
+function tiledKernels(): [string, string][] {
+  return examples.map((example) => {
+    const { name, tier = 'portable', queryBlock = 4096 } = example;
+    const limits = { ...machine, ...example.machine };
+    const options = optionsOf(example);
+    const blocks = { queryBlock, keys: { slots: 4096, block: queryBlock === 4096 ? 1 : queryBlock } };
+    const { kernel } = chooseForward(options, blocks, limits, tier, tier);
+    return [`softmax-forward-${tier}-${name}.wgsl`, kernel.code];
+  });
+}
+
+function optionsOf({ headDim, valueDim = headDim, ...rest }: Omit<Example, 'name'>): ForwardOptions {
+  return {
+    headDim,
+    valueDim,
+    storage: 'f32',
+    outputStorage: 'f32',
+    keys: 'all',
+    lists: 'packed',
+    queryOrder: false,
+    keyOrder: false,
+    outside: 'skip',
+    stopEarly: false,
+    honourFullBlocks: false,
+    maskIsCausal: false,
+    keep: rest.keep && compileToWgsl('keep', traceMask(rest.keep), noTable),
+    change: rest.change && compileToWgsl('change', traceScore(rest.change), noTable),
+    tableStages: [],
+    tableBindings: {},
+    epilogueScale: 'none',
+    epilogueAdd: 'none',
+    memoryLimit: { ...machine, ...rest.machine }.memoryBytes,
+    ...rest.options,
+  };
+}
+
+/** One row of halves, and three rows of four heads that share keys, under a mask, over block lists. */
+function decodeKernels(): [string, string][] {
+  const one = optionsOf({ headDim: 128, options: halves });
+  const several = optionsOf({
+    headDim: 64,
+    options: { keys: 'blocks', epilogueAdd: 'f32' },
+    keep: ({ query, key }) => key.le(query),
+  });
+  const split = (options: ForwardOptions, sharedHeads: number, queryBlock: number) => {
+    const needs = { sharedHeads, queryBlock, keySlots: 32768, memoryBytes: 32768, wantedGroups: 1056 };
+    const tile = chooseDecodeTile({ ...options, ...needs, groups: () => 32 / sharedHeads });
+    return decodeSplit({ ...options, tile }).code;
+  };
+  return [
+    ['softmax-decode-split-128-f16.wgsl', split(one, 1, 1)],
+    ['softmax-decode-split-64-heads-causal-blocks.wgsl', split(several, 4, 3)],
+    ['softmax-decode-merge-128-f16.wgsl', decodeMerge(one).code],
+    ['softmax-decode-merge-64-epilogue.wgsl', decodeMerge(several).code],
+  ];
 }
 
 function noTable(): never {

@@ -1,5 +1,6 @@
 import { type Bindings, read, type StorageBinding, uniform, write } from '../../wgsl/bindings.ts';
 import { elementOf, rowBinding, type Storage } from './access.ts';
+import { epilogueBindings } from './epilogue.ts';
 import type { KeyKind, ListPlace } from './keys.ts';
 
 /** Everything but its tile that changes a forward kernel's text, whatever its tier. */
@@ -40,6 +41,7 @@ export const shapeFields = {
   keyHeads: 'u32',
   queryTokens: 'u32',
   keyTokens: 'u32',
+  keyStride: 'u32',
   scale: 'f32',
   causalOffset: 'i32',
   querySlots: 'u32',
@@ -67,16 +69,14 @@ export function forwardBindings(options: ForwardOptions, { wide } = { wide: fals
   const { storage, headDim, valueDim } = options;
   return {
     query: rowBinding(storage, headDim, wide), // [batch, heads, queryTokens, headDim]
-    key: rowBinding(storage, headDim, wide), // [batch, keyHeads, keyTokens, headDim]
-    value: rowBinding(storage, valueDim, wide), // [batch, keyHeads, keyTokens, valueDim]
+    key: rowBinding(storage, headDim, wide), // [batch, keyHeads, keyStride, headDim]
+    value: rowBinding(storage, valueDim, wide), // [batch, keyHeads, keyStride, valueDim]
     output: write(elementOf(options.outputStorage, valueDim)), // [batch, heads, queryTokens, valueDim]
     logSumExp: write('u32'), // bits of f32 [batch, heads, queryTokens]
     shape: uniform(shapeFields),
     plan: read('u32'), // query order, key order, lists
     ...(options.lists === 'tensors' && { rows: read('u32'), blocks: read('u32') }),
-    ...(options.epilogueScale === 'f32' && { rowScale: read('f32') }),
-    ...(options.epilogueScale === 'f16' && { rowScale: read('u32') }),
-    ...(options.epilogueAdd !== 'none' && { addend: rowBinding(options.epilogueAdd, valueDim) }),
+    ...epilogueBindings(options),
     ...options.tableBindings,
   };
 }

@@ -67,8 +67,8 @@ export const sumSlots = assemble({
   bindings: {
     bySlot: read('f32'), // [batch, keyHeads, slots, channels]
     slotsOf: read('u32'), // [tokens + 1] starts, then slots
-    gradient: write('f32'), // [batch, keyHeads, tokens, channels]
-    shape: uniform({ size: 'u32', channels: 'u32', tokens: 'u32', slots: 'u32' }),
+    gradient: write('f32'), // [batch, keyHeads, stride, channels]; rows beyond the tokens become 0
+    shape: uniform({ size: 'u32', channels: 'u32', tokens: 'u32', stride: 'u32', slots: 'u32' }),
   },
   constants: {},
   stages: [],
@@ -78,10 +78,10 @@ export const sumSlots = assemble({
   let at = workgroup * 64u + lane;
   if (at >= shape.size) { return; }
   let row = at / shape.channels;
-  let token = row % shape.tokens;
-  let firstRow = (row / shape.tokens) * shape.slots;
+  let token = row % shape.stride;
+  let firstRow = (row / shape.stride) * shape.slots;
   var sum = 0.0;
-  for (var i = slotsOf[token]; i < slotsOf[token + 1u]; i++) {
+  for (var i = slotsOf[min(token, shape.tokens)]; i < slotsOf[min(token + 1u, shape.tokens)]; i++) {
     sum += bySlot[(firstRow + slotsOf[shape.tokens + 1u + i]) * shape.channels + at % shape.channels];
   }
   gradient[at] = sum;`,

@@ -39,7 +39,7 @@ fn locate(workgroup: u32) -> Located {
   tile.unit = tileIndex / shape.unitTiles;
   tile.firstSlot = tile.unit * shape.unitSize + (tileIndex % shape.unitTiles) * KEY_TILE;
   tile.endSlot = min((tile.unit + 1u) * shape.unitSize, shape.unitSlots);
-  tile.keyRow = headIndex * shape.keyTokens;
+  tile.keyRow = headIndex * shape.keyStride;
   return tile;
 }
 

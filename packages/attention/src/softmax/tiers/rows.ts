@@ -1,9 +1,14 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 
-/** `queryInOrder(slot)`: the token in a query slot. */
-export const queryInOrder = ({ queryOrder }: { queryOrder: boolean }) => wgsl`
-fn queryInOrder(slot: u32) -> i32 {
-${queryOrder ? '  let token = plan[slot];\n  return select(i32(token), ABSENT, token == NO_TOKEN);' : '  return i32(slot);'}
+/** `queryInOrder(slot)`: token of a query slot; ABSENT where the order pads. */
+export const queryInOrder = ({ queryOrder }: { queryOrder: boolean }) =>
+  queryOrder
+    ? `fn queryInOrder(slot: u32) -> i32 {
+  let token = plan[slot];
+  return select(i32(token), ABSENT, token == NO_TOKEN);
+}`
+    : `fn queryInOrder(slot: u32) -> i32 {
+  return i32(slot);
 }`;
 
 /**
@@ -36,9 +41,10 @@ fn locate(workgroup: u32) -> Located {
     + tile.head / (shape.heads / shape.listHeads);
   tile.row = list * shape.queryBlocks + tile.block;
   tile.queryRow = headIndex * shape.queryTokens;
-  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyTokens;
+  tile.keyRow = (tile.batch * shape.keyHeads + tile.head / (shape.heads / shape.keyHeads)) * shape.keyStride;
   return tile;
 }
+
 ${queryInOrder({ queryOrder })}`;
 
 /** The tokens of the tile's query slots, in the workgroup array `queryTokens`. */

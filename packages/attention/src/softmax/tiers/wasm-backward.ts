@@ -126,7 +126,7 @@ export class WasmBackward {
     };
   }
 
-  /** log₂ of each row's sum (1e30 where it sees no key) and rowsum(dO ∘ O) − dL. */
+  /** Each row's log-sum-exp (1e30 where it sees no key) and rowsum(dO ∘ O) − dL. */
   private rowStatistics(request: BackwardRequest): { sums: Float32Array; means: Float32Array } {
     const { heap } = this.runtime;
     const { valueDim } = request;
@@ -137,7 +137,7 @@ export class WasmBackward {
     const sums = new Float32Array(logSumExp.length);
     const means = new Float32Array(logSumExp.length);
     for (let row = 0; row < sums.length; row++) {
-      sums[row] = logSumExp[row] === -Infinity ? 1e30 : logSumExp[row] * Math.LOG2E;
+      sums[row] = logSumExp[row] === -Infinity ? 1e30 : logSumExp[row];
       if (logSumExp[row] === -Infinity) continue;
       let mean = logSumExpGradient ? -logSumExpGradient[row] : 0;
       for (let d = row * valueDim; d < (row + 1) * valueDim; d++) mean += output[d] * outputGradient[d];

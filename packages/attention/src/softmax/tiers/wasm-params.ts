@@ -55,6 +55,7 @@ export function writeParams(call: {
     else words.set([address(scale), Number(scale.dtype === 'f16')], 43);
     if (add) words.set([address(add), Number(add.dtype === 'f16')], 45);
   }
+  words[47] = request.keyStride;
   return words;
 }
 
@@ -85,10 +86,10 @@ export function writeBackwardParams(
   const { request, splits } = call;
   const keyHeads = request.batch * request.keyHeads;
   words[1] = keyHeads * splits;
-  words.set([call.outputGradient, Number(request.outputGradient.dtype === 'f16')], 47);
-  words.set([call.rowSums, call.rowMeans, call.query, call.key, call.value], 49);
-  words.set([splits, keyHeads, Number(request.slope !== undefined)], 54);
-  words.set([call.reads.count, call.reads.at, call.scoreTables], 57);
-  words.set([call.tableSums, call.sumsATask, Number(request.blockSums), call.blockSumsAt], 60);
-  words[64] = blockSumsShape(request)[3];
+  words.set([call.outputGradient, Number(request.outputGradient.dtype === 'f16')], 48);
+  words.set([call.rowSums, call.rowMeans, call.query, call.key, call.value], 50);
+  words.set([splits, keyHeads, Number(request.slope !== undefined)], 55);
+  words.set([call.reads.count, call.reads.at, call.scoreTables], 58);
+  words.set([call.tableSums, call.sumsATask, Number(request.blockSums), call.blockSumsAt], 61);
+  words[65] = blockSumsShape(request)[3];
 }

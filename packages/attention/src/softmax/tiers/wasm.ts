@@ -8,6 +8,7 @@ import { separateCausal } from './wasm-causal.ts';
 import type { WasmExpressions } from './wasm-expressions.ts';
 import { addressOf, floats, Lease } from './wasm-lease.ts';
 import { writeParams } from './wasm-params.ts';
+import { attendInParts, keyParts } from './wasm-split.ts';
 
 /** attend() and mergeAttention() in WASM: online softmax over tiles of 64 keys, eight query rows in the lanes. */
 export class WasmAttention {
@@ -26,6 +27,8 @@ export class WasmAttention {
     if (request.outputDType !== 'f32' && request.outputDType !== 'f16')
       throw new ArgumentError('attend', 'outputDType', request.outputDType, 'f32 or f16 on WASM');
     const { causalOffset, mask } = separateCausal(request);
+    const parts = keyParts(request, runtime.threads, mask !== undefined || request.score !== undefined);
+    if (parts > 1) return attendInParts(request, parts, (part) => this.attend(part));
     const expression = await this.expressions.compile(mask, request.score);
     const lease = new Lease(runtime);
     const made: WasmTensor[] = [];

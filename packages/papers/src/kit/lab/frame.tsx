@@ -1,21 +1,15 @@
 import { type DragEvent, useState } from 'react';
 import { Choice, ControlPanel } from './control-panel.tsx';
 import { DIFFERENCE_GAIN, differenceOf, tokenErrors } from './draw.ts';
+import { InputBar } from './input-bar.tsx';
 import { PicturePane, placeOf, TextPane } from './panes.tsx';
 import { percent, Readout } from './readout.tsx';
-import {
-  type DeviceChoice,
-  kindOfGrid,
-  LAB_HEADS,
-  type Settings,
-  type Show,
-  samples,
-  shows,
-} from './settings.ts';
+import { kindOfGrid, LAB_HEADS, type Settings, type Show, shows } from './settings.ts';
 import type { LabSpec, LabView } from './spec.ts';
-import { FailureWords } from './trial.tsx';
-import { type Status, useLab } from './use-lab.ts';
+import { StatusLine } from './status-line.tsx';
+import { useLab } from './use-lab.ts';
 import './lab.css';
+import './panels.css';
 
 /**
  * The frame that all labs share: the question, the input, the controls, dense attention beside the paper's, what was
@@ -126,73 +120,6 @@ const noun = (settings: Settings) => {
   return kind === 'image' ? 'picture' : kind;
 };
 
-function InputBar<O>(props: {
-  spec: LabSpec<O>;
-  settings: Settings;
-  sizes: ReturnType<typeof useLab>['sizes'];
-  set(change: Partial<Settings>): void;
-  takeFiles(files: readonly File[]): void;
-}) {
-  const { spec, settings, sizes, set, takeFiles } = props;
-  const kinds = spec.paper.inputs;
-  const offered = samples.filter(({ kind }) => kinds.includes(kind));
-  const grids = sizes[kindOfGrid(settings.grid)];
-  const accept = kinds
-    .map((kind) => (kind === 'image' ? 'image/*' : kind === 'clip' ? 'image/*,video/*' : 'text/*,.txt,.md'))
-    .join(',');
-  return (
-    <div className="lab-bar">
-      <Choice
-        label="input"
-        choices={[
-          ...offered.map(({ id, label }) => [id, label] as const),
-          ...(settings.input === 'own' ? [['own', 'yours'] as const] : []),
-        ]}
-        value={settings.input}
-        onChange={(input) => set({ input })}
-      />
-      <label className="lab-file">
-        <input
-          type="file"
-          accept={accept}
-          multiple={kinds.includes('clip')}
-          onChange={(event) => {
-            const files = [...(event.currentTarget.files ?? [])];
-            event.currentTarget.value = '';
-            if (files.length > 0) takeFiles(files);
-          }}
-        />
-        <span>Your own file… (or drop it here)</span>
-      </label>
-      <label className="lab-select">
-        <span>tokens</span>
-        <select
-          value={settings.grid.join('x')}
-          onChange={(event) => set({ grid: event.currentTarget.value.split('x').map(Number) })}
-        >
-          {grids.map((grid) => (
-            <option key={grid.join('x')} value={grid.join('x')}>
-              {grid.length > 1 ? `${grid.join(' × ')} = ` : ''}
-              {grid.reduce((all, size) => all * size, 1)}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label className="lab-select">
-        <span>runs on</span>
-        <select
-          value={settings.device}
-          onChange={(event) => set({ device: event.currentTarget.value as DeviceChoice })}
-        >
-          <option value="auto">best here</option>
-          <option value="webgpu">WebGPU</option>
-          <option value="wasm">WebAssembly</option>
-        </select>
-      </label>
-    </div>
-  );
-}
-
 function Panes<O>({ spec, view, show }: { spec: LabSpec<O>; view: LabView<O>; show: Show }) {
   const { grid, query, pattern, result, rows, data, pieces, head } = view;
   const levels = pattern?.levels(query, head === 'all' ? 0 : head);
@@ -266,67 +193,4 @@ function Panes<O>({ spec, view, show }: { spec: LabSpec<O>; view: LabView<O>; sh
       />
     </div>
   );
-}
-
-function StatusLine(props: {
-  status: Status;
-  problem?: string;
-  cancel(): void;
-  run(): void;
-  /** Where the lab runs on a GPU: the way on without it. */
-  useProcessor?(): void;
-}) {
-  const { status, problem, cancel, run, useProcessor } = props;
-  if (problem)
-    return (
-      <p className="lab-problem" role="alert">
-        {problem}
-      </p>
-    );
-  switch (status.state) {
-    case 'running':
-      return (
-        <div className="lab-status" role="status">
-          <progress value={status.fraction} max={1} aria-label="Progress of the run" />
-          <span>{status.what}</span>
-          <button type="button" onClick={cancel}>
-            Cancel
-          </button>
-        </div>
-      );
-    case 'failed':
-      return (
-        <div className="lab-problem" role="alert">
-          <FailureWords failure={status.failure} />
-          <div className="lab-status">
-            <button type="button" onClick={run}>
-              Try again
-            </button>
-            {useProcessor && status.failure.name === 'DeviceError' && (
-              <button type="button" onClick={useProcessor}>
-                Go on with WebAssembly
-              </button>
-            )}
-          </div>
-        </div>
-      );
-    case 'cancelled':
-      return (
-        <div className="lab-status" role="status">
-          <span>Cancelled: the numbers below are of the last finished run.</span>
-          <button type="button" onClick={run}>
-            Run
-          </button>
-        </div>
-      );
-    default:
-      return (
-        <div className="lab-status" role="status">
-          <span>{status.state === 'done' ? 'Measured on this machine.' : 'Waiting.'}</span>
-          <button type="button" onClick={run}>
-            Run again
-          </button>
-        </div>
-      );
-  }
 }

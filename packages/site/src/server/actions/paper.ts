@@ -28,7 +28,12 @@ export async function paperAction(request: Request, slug: string) {
     const { database } = services();
     switch (asked.intent) {
       case 'vote': {
-        const upvotes = await setVote(database, { slug, userId: viewer.id, wanted: asked.wanted === '1' });
+        const upvotes = await setVote(database, {
+          slug,
+          userId: viewer.id,
+          wanted: asked.wanted === '1',
+          signal: request.signal,
+        });
         if (upvotes === undefined) throw new Refused(404, `There is no paper ${slug}.`);
         if (form.has('inPlace')) return data({ upvotes, voted: asked.wanted === '1' });
         break;

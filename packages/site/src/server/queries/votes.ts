@@ -4,14 +4,17 @@ import { lockPaper, recount } from './counts.ts';
 /**
  * Makes a vote be there, or not be there: the state wanted, not a toggle, so that a click that arrives twice, or again
  * after a broken connection, changes nothing.
+ * @param signal of the request: one that was cut off while it waited for its turn is not carried out, since its sender
+ * may have sent another wish meanwhile
  * @returns the paper's upvotes afterwards; undefined where there is no such paper
  */
 export function setVote(
   database: Database,
-  { slug, userId, wanted }: { slug: string; userId: string; wanted: boolean },
+  { slug, userId, wanted, signal }: { slug: string; userId: string; wanted: boolean; signal?: AbortSignal },
 ): Promise<number | undefined> {
   return database.transaction(async (inner) => {
     if (!(await lockPaper(inner, slug))) return undefined;
+    signal?.throwIfAborted();
     const changed = wanted
       ? await inner.query(
           'INSERT INTO votes (slug, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING slug',

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LedgerEntry, LedgerFile } from '@saccade/papers/kit';
+import type { BenchCase, BenchFile } from '../../shared/bench.ts';
 
 /** One entry of a ledger, with what a test changes. */
 export const entry = (over: Partial<LedgerEntry> = {}): LedgerEntry => ({
@@ -49,4 +50,53 @@ export const ledgerFile = (over: Partial<LedgerFile> = {}): LedgerFile => ({
 export async function storeLedger(results: string, file: LedgerFile): Promise<void> {
   await mkdir(join(results, file.machine.id), { recursive: true });
   await writeFile(join(results, file.machine.id, `${file.slug}.json`), JSON.stringify(file));
+}
+
+const benchCase: BenchCase = {
+  id: 'dense-f32',
+  title: 'Dense',
+  pass: 'forward',
+  mask: { kind: 'none' },
+  dtype: 'f32',
+  batch: 1,
+  heads: 16,
+  queryTokens: 4096,
+  keyTokens: 4096,
+  headDim: 128,
+};
+
+/** A benchmark of a machine that does not exist. */
+export const benchFile = (over: Partial<BenchFile> = {}): BenchFile => ({
+  date: '2026-11-25T06:00:00.000Z',
+  commit: '0123456789ab',
+  quick: false,
+  machine: ledgerFile().machine,
+  results: [
+    {
+      case: benchCase,
+      peer: 'onnxruntime-webgpu',
+      description: 'onnxruntime test',
+      samplesMs: [15, 14, 16],
+      difference: 1e-7,
+    },
+    {
+      case: benchCase,
+      peer: 'saccade-webgpu-portable',
+      description: 'Test adapter',
+      samplesMs: [6, 5, 7],
+      difference: null,
+    },
+  ],
+  skipped: [],
+  ...over,
+});
+
+/** Writes a benchmark as `npm run bench` does. */
+export async function storeBench(
+  results: string,
+  file: BenchFile,
+  name = '2026-11-25-test-machine',
+): Promise<void> {
+  await mkdir(join(results, '../bench'), { recursive: true });
+  await writeFile(join(results, '../bench', `${name}.json`), JSON.stringify(file));
 }

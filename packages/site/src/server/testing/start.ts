@@ -31,6 +31,7 @@ export function start(
       HOST: '127.0.0.1',
       SACCADE_DATA: data,
       SACCADE_RESULTS: results,
+      SACCADE_BENCH: join(results, '../bench'),
       ...settings,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

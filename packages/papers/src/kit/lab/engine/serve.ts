@@ -73,6 +73,9 @@ async function work(request: Extract<Request, Job>, signal: AbortSignal): Promis
     const paper = find(request.slug);
     if (!paper) throw new Error(`no paper named ${request.slug} runs in this version`);
     const options = paper.options.parse(request.options);
+    // what a trial opened, or the reader left, holds threads and memory
+    if (request.type === 'run')
+      for (const other of [...opened.keys()]) if (other !== request.device) await drop(other);
     const { device, note } = await deviceFor(request.device);
     const machine: Machine = { kind: device.kind, tier: device.tier, description: device.description, note };
     progress(0.05, 'copying the input to the device');

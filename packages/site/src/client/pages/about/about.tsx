@@ -29,6 +29,13 @@ export default function About() {
         lists it as reconstructed. The list of papers comes from a Daily Papers page; author counts and dates
         that it does not give are shown as unknown.
       </p>
+      <h2>Accounts</h2>
+      <p>
+        Reading needs none. An account is a mail address and a name: the address is for the link that logs you
+        in, and nobody else sees it. Your account page gives you everything that is stored of you, and deletes
+        it. Votes and comments of accounts that are labelled bots are not counted. What curators remove stays
+        visible as removed, with their reason.
+      </p>
       <h2>Keys</h2>
       <p>
         <kbd>/</kbd> search · <kbd>j</kbd> and <kbd>k</kbd> next and previous paper · <kbd>?</kbd> this list

@@ -1,11 +1,13 @@
 import { data, Link, useLoaderData } from 'react-router';
 import { profileOf } from '../../../server/queries/users.ts';
 import { services } from '../../../server/services.ts';
+import { nameForm } from '../../../shared/social.ts';
 import { dateInWords } from '../../components/facts.tsx';
 
 export async function loader({ params }: { params: { name?: string } }) {
   const name = String(params.name).slice(0, 60);
-  const profile = await profileOf(services().database, name);
+  const known = nameForm.safeParse({ name });
+  const profile = known.success ? await profileOf(services().database, known.data.name) : undefined;
   if (!profile) throw data(`There is nobody called ${name}.`, { status: 404 });
   return {
     ...profile,

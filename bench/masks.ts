@@ -1,0 +1,67 @@
+import { blockListPlan, type Plan } from '../packages/attention/src/index.ts';
+import { randomNumbers } from '../packages/attention/src/testing/close.ts';
+import type { BenchCase } from '../packages/site/src/shared/bench.ts';
+
+type Blocks = Extract<BenchCase['mask'], { kind: 'blocks' }>;
+
+/** Rows of a tile of block lists made for windows. */
+const WINDOW_BLOCK = 64;
+
+/**
+ * Key blocks of each query block, ascending: its own and `kept - 1` others, drawn without replacement. The same lists go
+ * to every peer and every head.
+ */
+export function blockLists(item: BenchCase, { block, kept, seed }: Blocks): number[][] {
+  const columns = item.keyTokens / block;
+  const next = randomNumbers(seed);
+  return Array.from({ length: item.queryTokens / block }, (_, row) => {
+    const chosen = new Set([row % columns]);
+    while (chosen.size < Math.min(kept, columns))
+      chosen.add(Math.floor(((next() + 1) / 2) * columns) % columns);
+    return [...chosen].sort((a, b) => a - b);
+  });
+}
+
+/** The options of attend() for a case's mask. */
+export function attendOptions(item: BenchCase): { causal?: boolean; plan?: Plan } {
+  const { mask, queryTokens, keyTokens } = item;
+  switch (mask.kind) {
+    case 'none':
+      return {};
+    case 'causal':
+      return { causal: true };
+    case 'window':
+      return { plan: windowPlan(queryTokens, mask.size) };
+    case 'blocks': {
+      const layout = { slots: keyTokens, block: mask.block };
+      const lists = blockLists(item, mask).map((list) => list.map((block) => ({ block, full: true })));
+      const name = `${mask.kept} of ${keyTokens / mask.block} blocks`;
+      return {
+        plan: blockListPlan({ name, queryTokens, keyTokens, queries: layout, keys: layout, lists }),
+      };
+    }
+  }
+}
+
+/** Causal window of `size` keys as block lists; blocks that lie wholly inside skip the fine mask. */
+function windowPlan(tokens: number, size: number): Plan {
+  const block = WINDOW_BLOCK;
+  const lists = Array.from({ length: Math.ceil(tokens / block) }, (_, row) => {
+    const first = Math.max(0, Math.floor((row * block - size + 1) / block));
+    return Array.from({ length: row - first + 1 }, (_, i) => {
+      const lastQuery = Math.min(row * block + block, tokens) - 1;
+      const inside = lastQuery - (first + i) * block < size;
+      return { block: first + i, full: first + i < row && inside };
+    });
+  });
+  const layout = { slots: tokens, block };
+  return blockListPlan({
+    name: `window of ${size}`,
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries: layout,
+    keys: layout,
+    lists,
+    keep: ({ query, key }) => key.le(query).and(query.sub(key).lt(size)),
+  });
+}

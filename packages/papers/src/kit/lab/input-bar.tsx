@@ -1,0 +1,71 @@
+import { Choice } from './control-panel.tsx';
+import { type DeviceChoice, kindOfGrid, type Settings, type Sizes, samples } from './settings.ts';
+import type { LabSpec } from './spec.ts';
+
+/** What the lab runs on: a sample or the reader's file, how many tokens, which device. */
+export function InputBar<O>(props: {
+  spec: LabSpec<O>;
+  settings: Settings;
+  sizes: Sizes;
+  set(change: Partial<Settings>): void;
+  takeFiles(files: readonly File[]): void;
+}) {
+  const { spec, settings, sizes, set, takeFiles } = props;
+  const kinds = spec.paper.inputs;
+  const offered = samples.filter(({ kind }) => kinds.includes(kind));
+  const grids = sizes[kindOfGrid(settings.grid)];
+  const accept = kinds
+    .map((kind) => (kind === 'image' ? 'image/*' : kind === 'clip' ? 'image/*,video/*' : 'text/*,.txt,.md'))
+    .join(',');
+  return (
+    <div className="lab-bar">
+      <Choice
+        label="input"
+        choices={[
+          ...offered.map(({ id, label }) => [id, label] as const),
+          ...(settings.input === 'own' ? [['own', 'yours'] as const] : []),
+        ]}
+        value={settings.input}
+        onChange={(input) => set({ input })}
+      />
+      <label className="lab-file">
+        <input
+          type="file"
+          accept={accept}
+          multiple={kinds.includes('clip')}
+          onChange={(event) => {
+            const files = [...(event.currentTarget.files ?? [])];
+            event.currentTarget.value = '';
+            if (files.length > 0) takeFiles(files);
+          }}
+        />
+        <span>Your own file… (or drop it here)</span>
+      </label>
+      <label className="lab-select">
+        <span>tokens</span>
+        <select
+          value={settings.grid.join('x')}
+          onChange={(event) => set({ grid: event.currentTarget.value.split('x').map(Number) })}
+        >
+          {grids.map((grid) => (
+            <option key={grid.join('x')} value={grid.join('x')}>
+              {grid.length > 1 ? `${grid.join(' × ')} = ` : ''}
+              {grid.reduce((all, size) => all * size, 1)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="lab-select">
+        <span>runs on</span>
+        <select
+          value={settings.device}
+          onChange={(event) => set({ device: event.currentTarget.value as DeviceChoice })}
+        >
+          <option value="auto">best here</option>
+          <option value="webgpu">WebGPU</option>
+          <option value="wasm">WebAssembly</option>
+        </select>
+      </label>
+    </div>
+  );
+}

@@ -1,0 +1,119 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createDatabase } from './testing/databases.ts';
+import { type Started, start } from './testing/start.ts';
+
+const CLIENTS = 100;
+const papers = ['fna', 'gna', 'halonet', 'biformer', 'power-attention'];
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'saccade-crowd-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Behind a proxy that names each client, so that limits of one client are not those of all. */
+const settings = { SACCADE_PROXIES: '1', SACCADE_SECRET: 'a secret that two servers share, 32 long' };
+
+const post = (url: string, client: number, form: Record<string, string>, rest: RequestInit = {}) =>
+  fetch(url, {
+    method: 'POST',
+    body: new URLSearchParams(form),
+    redirect: 'manual',
+    ...rest,
+    headers: { origin: new URL(url).origin, 'x-forwarded-for': `10.0.0.${client}`, ...rest.headers },
+  });
+
+/** Logs every client in by its mailed link. Returns their cookies. */
+async function logIn(address: string, data: string): Promise<string[]> {
+  const box = join(data, 'outbox');
+  for (let client = 0; client < CLIENTS; client++)
+    await post(`${address}/login.data`, client, { email: `client-${client}@example.org`, next: '/' });
+  const mails = readdirSync(box).map((name) => JSON.parse(readFileSync(join(box, name), 'utf8')));
+  return Promise.all(
+    Array.from({ length: CLIENTS }, async (_, client) => {
+      const { text } = mails.find(({ to }) => to === `client-${client}@example.org`);
+      const token = new URL(/http\S+/.exec(text)![0]).searchParams.get('token')!;
+      const answer = await post(`${address}/login/link`, client, { token, next: '/' });
+      return answer.headers.getSetCookie()[0].split(';')[0];
+    }),
+  );
+}
+
+/**
+ * Ten votes of each client, all at once over the servers. Every third is cut off on its way, once, and sent again until
+ * it is acknowledged.
+ */
+async function vote(servers: readonly Started[], cookies: readonly string[]): Promise<number> {
+  let cut = 0;
+  await Promise.all(
+    cookies.map(async (cookie, client) => {
+      for (let n = 0; n < 10; n++) {
+        const { address } = servers[(client + n) % servers.length];
+        // First every paper, then a second time: some change their mind.
+        const wanted = n < 5 || (client + n) % 4 > 0 ? '1' : '0';
+        const send = (signal?: AbortSignal) =>
+          post(
+            `${address}/papers/${papers[n % 5]}.data`,
+            client,
+            { intent: 'vote', wanted, inPlace: '1' },
+            { signal, headers: { cookie } },
+          );
+        if ((client + n) % 3 === 0) {
+          await send(AbortSignal.timeout((client * 7 + n) % 40)).catch(() => {
+            cut++;
+          });
+        }
+        // A connection that the server closes while it idles breaks too: what was not acknowledged is sent again.
+        let answer: Response | undefined;
+        for (let attempt = 0; !answer && attempt < 5; attempt++) answer = await send().catch(() => undefined);
+        expect(answer?.status, servers.map((server) => server.said()).join('\n')).toBe(200);
+      }
+    }),
+  );
+  return cut;
+}
+
+async function counts(address: string): Promise<Record<string, number>> {
+  const all = (await (await fetch(`${address}/api/papers`)).json()) as { slug: string; upvotes: number }[];
+  return Object.fromEntries(papers.map((slug) => [slug, all.find((paper) => paper.slug === slug)!.upvotes]));
+}
+
+// Of the second votes for a paper, n = 5 … 9, those with (client + n) % 4 = 0 take it back: a quarter.
+const expected = Object.fromEntries(papers.map((slug) => [slug, CLIENTS - CLIENTS / 4]));
+
+describe('1,000 votes of 100 clients at once, a third of them cut off and sent again', () => {
+  test('embedded: none lost, none double', async () => {
+    const data = join(folder, 'data');
+    const server = await start(data, join(folder, 'results'), '0', settings);
+    try {
+      const cut = await vote([server], await logIn(server.address, data));
+      expect(cut).toBeGreaterThan(50);
+      expect(await counts(server.address)).toEqual(expected);
+    } finally {
+      await server.stop();
+    }
+  }, 300_000);
+
+  test.skipIf(!process.env.TEST_DATABASE_URL)(
+    'two servers on one PostgreSQL: none lost, none double (skipped without TEST_DATABASE_URL)',
+    async () => {
+      const data = join(folder, 'data');
+      const { url, drop } = await createDatabase(process.env.TEST_DATABASE_URL!);
+      const servers = await Promise.all(
+        [1, 2].map(() => start(data, join(folder, 'results'), '0', { ...settings, DATABASE_URL: url })),
+      );
+      try {
+        const cut = await vote(servers, await logIn(servers[0].address, data));
+        expect(cut).toBeGreaterThan(50);
+        expect(await counts(servers[1].address)).toEqual(expected);
+      } finally {
+        await Promise.all(servers.map((server) => server.stop()));
+        await drop();
+      }
+    },
+    300_000,
+  );
+});
