@@ -3,7 +3,7 @@ import type { BenchCase } from '../../packages/site/src/shared/bench.ts';
 import { attendOptions } from '../masks.ts';
 import type { Inputs, Peer, Prepared } from './peer.ts';
 
-const { attend, openDevice } = attention;
+const { attend, attendBackward, openDevice } = attention;
 
 /** Our own attend() and attendBackward() on one of our devices; on WebGPU with kernels of one tier. */
 export function saccade(kind: 'wasm' | 'webgpu', tier?: attention.Tier): Peer {
@@ -11,7 +11,8 @@ export function saccade(kind: 'wasm' | 'webgpu', tier?: attention.Tier): Peer {
     name: tier ? `saccade-${kind}-${tier}` : `saccade-${kind}`,
     takes: (facts) => (kind === 'wasm') === (facts.threads !== undefined),
     async unavailable(facts) {
-      if (facts.pass === 'backward' && !backward) return 'this version has no attendBackward()';
+      if (facts.pass === 'backward' && tier !== undefined && tier !== 'portable')
+        return `attendBackward() has no kernels of the tier ${tier}`;
       try {
         const device = await openDevice(kind, { tier });
         await device.close();
@@ -73,14 +74,6 @@ async function forward(device: attention.Device, facts: BenchCase, inputs: Input
   };
 }
 
-type Attend = typeof attend;
-type AttendBackward = (
-  ...inputs: [...Parameters<Attend>[0][], unknown, attention.Tensor, object]
-) => Promise<Record<string, unknown>>;
-
-/** Looked up by name, so that a version without it says so instead of failing. */
-const backward = (attention as { attendBackward?: AttendBackward }).attendBackward;
-
 async function gradients(device: attention.Device, facts: BenchCase, inputs: Inputs): Promise<Part> {
   const { query, key, value } = upload(device, facts, inputs);
   const options = attendOptions(facts);
@@ -89,8 +82,8 @@ async function gradients(device: attention.Device, facts: BenchCase, inputs: Inp
   return {
     async run(chain) {
       for (let i = 0; i < chain; i++) {
-        const made = await backward!(query, key, value, result, outputGradient, options);
-        for (const tensor of Object.values(made)) (tensor as Partial<attention.Tensor>)?.dispose?.();
+        const made = await attendBackward(query, key, value, result, outputGradient, options);
+        for (const tensor of [made.query, made.key, made.value]) tensor.dispose();
       }
       await device.finish();
     },

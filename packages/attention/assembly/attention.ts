@@ -1,9 +1,10 @@
 import { modify, log as naturalLog } from './env';
-import { CONSTANT_BYTES, copyHalves, expFour, halfAt, storeHalf, useConstants } from './numbers';
+import { CONSTANT_BYTES, expFour, halfAt, storeHalf, useConstants } from './numbers';
 import * as P from './params';
 import { place, real, usePlace, word } from './params';
 import { addSeenValues, addValues, anyNonFinite, scoreTile } from './products';
 import { addRow, scoreRow, weighRow } from './row';
+import { gather, hideLater, packRows, resolveRows } from './tiles';
 import * as Walk from './walk';
 
 /** A row's maximum is only moved when a tile exceeds it by this (e^5.5 = 2^8), so most tiles rescale nothing. */
@@ -107,68 +108,20 @@ function runTask(task: i32): void {
 
 /** Scaled queries of up to 64 slots, 8 rows side by side; padding rows are zero. Clears the sums. */
 function packQueries(batchHead: i32, first: i32, inBlock: i32, rows: i32, groups: i32): void {
-  const headDim = word(P.HEAD_DIM);
-  const valueDim = word(P.VALUE_DIM);
-  const order = place(P.QUERY_ORDER);
-  const half = word(P.HALF_INPUTS);
-  const scale = real(P.SCALE);
-  const queryTokens = word(P.QUERY_TOKENS);
-  const source = place(P.QUERY);
-  memory.fill(outputs, 0, (<usize>(groups * valueDim)) << 5);
+  memory.fill(outputs, 0, (<usize>(groups * word(P.VALUE_DIM))) << 5);
   memory.fill(sums, 0, (<usize>groups) << 5);
-  for (let i = 0; i < groups << 3; i++) {
-    const at = (<usize>i) << 2;
-    let token = -1;
-    if (i < rows) token = order ? load<i32>(order + ((<usize>(first + i)) << 2)) : first + i;
-    if (<u32>token >= <u32>queryTokens) token = -1;
-    store<i32>(rowTokens + at, token);
-    store<i32>(rowSlots + at, inBlock + i);
-    store<f32>(maxima + at, -Infinity);
-    const to = queries + ((<usize>((i >> 3) * headDim)) << 5) + ((<usize>(i & 7)) << 2);
-    if (token < 0) {
-      for (let d = 0; d < headDim; d++) store<f32>(to + ((<usize>d) << 5), 0);
-      continue;
-    }
-    const element = <usize>(batchHead * queryTokens + token) * <usize>headDim;
-    if (half) {
-      const from = source + (element << 1);
-      for (let d = 0; d < headDim; d++)
-        store<f32>(to + ((<usize>d) << 5), scale * halfAt(from + ((<usize>d) << 1)));
-    } else {
-      const from = source + (element << 2);
-      for (let d = 0; d < headDim; d++)
-        store<f32>(to + ((<usize>d) << 5), scale * load<f32>(from + ((<usize>d) << 2)));
-    }
-  }
-}
-
-/** The rows of the tile side by side: where they already are, or gathered (and widened) into `tile`. */
-function gather(source: usize, tile: usize, keyHead: i32, count: i32, channels: i32): usize {
-  const half = word(P.HALF_INPUTS);
-  const shift: usize = half ? 1 : 2;
-  const base = source + ((<usize>keyHead * <usize>word(P.KEY_STRIDE) * <usize>channels) << shift);
-  if (Walk.contiguous) {
-    const from = base + ((<usize>load<i32>(Walk.tokens) * <usize>channels) << shift);
-    if (!half) return from;
-    copyHalves(from, tile, count * channels);
-    return tile;
-  }
-  const stride = (<usize>channels) << 2;
-  for (let i = 0; i < count; i++) {
-    const token = load<i32>(Walk.tokens + ((<usize>i) << 2));
-    const to = tile + <usize>i * stride;
-    const from = base + ((<usize>token * <usize>channels) << shift);
-    if (token < 0) memory.fill(to, 0, stride);
-    else if (half) copyHalves(from, to, channels);
-    else copyRow(from, to, channels);
-  }
-  return tile;
-}
-
-function copyRow(from: usize, to: usize, channels: i32): void {
-  let d = 0;
-  for (; d + 4 <= channels; d += 4) v128.store(to + ((<usize>d) << 2), v128.load(from + ((<usize>d) << 2)));
-  for (; d < channels; d++) store<f32>(to + ((<usize>d) << 2), load<f32>(from + ((<usize>d) << 2)));
+  for (let i = 0; i < groups << 3; i++) store<f32>(maxima + ((<usize>i) << 2), -Infinity);
+  resolveRows(first, inBlock, rows, groups, rowTokens, rowSlots);
+  packRows(
+    place(P.QUERY),
+    word(P.HALF_INPUTS),
+    real(P.SCALE),
+    batchHead,
+    word(P.HEAD_DIM),
+    groups,
+    rowTokens,
+    queries,
+  );
 }
 
 /**
@@ -215,24 +168,10 @@ function runTile(keyHead: i32, count: i32, groups: i32, masksCausally: bool, bat
         head,
       );
     }
-    if (masksCausally) hideLater(count, rowTokens + eight);
+    if (masksCausally) hideLater(scores, count, rowTokens + eight);
     if (!weigh(count, group, output, valueDim)) continue;
     if (careful) addSeenValues(values, count, valueDim, scores, output);
     else addValues(values, count, valueDim, scores, output);
-  }
-}
-
-/** Keys after query + offset get -Infinity. */
-function hideLater(count: i32, tokens: usize): void {
-  const offset = i32x4.splat(word(P.CAUSAL_OFFSET));
-  const last0 = i32x4.add(v128.load(tokens), offset);
-  const last1 = i32x4.add(v128.load(tokens, 16), offset);
-  const hidden = f32x4.splat(-Infinity);
-  for (let i = 0; i < count; i++) {
-    const key = v128.load_splat<i32>(Walk.tokens + ((<usize>i) << 2));
-    const at = scores + ((<usize>i) << 5);
-    v128.store(at, v128.bitselect(hidden, v128.load(at), i32x4.gt_s(key, last0)));
-    v128.store(at, v128.bitselect(hidden, v128.load(at, 16), i32x4.gt_s(key, last1)), 16);
   }
 }
 

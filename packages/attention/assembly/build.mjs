@@ -10,7 +10,7 @@ for (const relaxed of [false, true]) {
   for (const shared of [false, true]) {
     const name = `attention${relaxed ? '-relaxed' : ''}${shared ? '-shared' : ''}.wasm`;
     const { error, stderr } = await asc.main([
-      'attention.ts',
+      ...['attention.ts', 'backward.ts'],
       ...['--baseDir', here, '--outFile', `../dist/${name}`],
       ...['-O3', '--noAssert', '--runtime', 'stub', '--use', 'abort=', '--importMemory', '--enable', 'simd'],
       ...(relaxed ? ['--enable', 'relaxed-simd'] : []),

@@ -43,6 +43,25 @@ export const EPILOGUE_SCALES_HALF = 44;
 export const EPILOGUE_ADD = 45;
 export const EPILOGUE_ADD_HALF = 46;
 export const KEY_STRIDE = 47; // tokens from one key head to the next
+// of a backward call
+export const OUTPUT_GRADIENT = 48;
+export const HALF_OUTPUT_GRADIENT = 49;
+export const ROW_SUMS = 50; // each row's log-sum-exp; 1e30 where it sees no key
+export const ROW_MEANS = 51; // rowsum(dO * O) - dL
+export const QUERY_GRADIENT = 52;
+export const KEY_GRADIENT = 53; // [SPLITS][batch, keyHeads, KEY_STRIDE, headDim]
+export const VALUE_GRADIENT = 54;
+export const SPLITS = 55; // tasks a key head
+export const KEY_HEADS_IN_ALL = 56; // batch * keyHeads
+export const HAS_SLOPE = 57; // expression 0 is the slope of the score expression
+export const READS = 58; // reads of tables whose gradients are wanted
+export const READS_AT = 59; // four words a read: expression of the index, of the partial derivative (-1: 1), first sum, last place
+export const SCORE_TABLES = 60;
+export const TABLE_SUMS = 61; // f64 [tasks][TABLE_SUMS_A_TASK]
+export const TABLE_SUMS_A_TASK = 62;
+export const BLOCK_SUMS = 63;
+export const BLOCK_SUMS_AT = 64; // first sum
+export const PLAN_KEY_BLOCKS = 65;
 
 /** Query rows a task. */
 export const ROWS_A_TASK = 64;

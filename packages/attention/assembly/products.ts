@@ -127,6 +127,75 @@ export function addValues(values: usize, count: i32, channels: i32, weights: usi
   }
 }
 
+/**
+ * to[key][channel] += Σ_row weights[key][row] * rows[row][channel] over 8 rows; strides are whole vectors.
+ * Four keys by eight channels at a time.
+ */
+export function addRows(weights: usize, count: i32, rows: usize, stride: usize, to: usize): void {
+  let key = 0;
+  for (; key + 4 <= count; key += 4) {
+    const w = weights + ((<usize>key) << 5);
+    const c0 = to + <usize>key * stride;
+    const c1 = c0 + stride;
+    const c2 = c1 + stride;
+    const c3 = c2 + stride;
+    let d: usize = 0;
+    for (; d + 32 <= stride; d += 32) {
+      let c00 = v128.load(c0 + d);
+      let c01 = v128.load(c0 + d, 16);
+      let c10 = v128.load(c1 + d);
+      let c11 = v128.load(c1 + d, 16);
+      let c20 = v128.load(c2 + d);
+      let c21 = v128.load(c2 + d, 16);
+      let c30 = v128.load(c3 + d);
+      let c31 = v128.load(c3 + d, 16);
+      let b = rows + d;
+      for (let r: usize = 0; r < 32; r += 4) {
+        const b0 = v128.load(b);
+        const b1 = v128.load(b, 16);
+        let a = v128.load_splat<f32>(w + r);
+        c00 = madd(a, b0, c00);
+        c01 = madd(a, b1, c01);
+        a = v128.load_splat<f32>(w + r, 32);
+        c10 = madd(a, b0, c10);
+        c11 = madd(a, b1, c11);
+        a = v128.load_splat<f32>(w + r, 64);
+        c20 = madd(a, b0, c20);
+        c21 = madd(a, b1, c21);
+        a = v128.load_splat<f32>(w + r, 96);
+        c30 = madd(a, b0, c30);
+        c31 = madd(a, b1, c31);
+        b += stride;
+      }
+      v128.store(c0 + d, c00);
+      v128.store(c0 + d, c01, 16);
+      v128.store(c1 + d, c10);
+      v128.store(c1 + d, c11, 16);
+      v128.store(c2 + d, c20);
+      v128.store(c2 + d, c21, 16);
+      v128.store(c3 + d, c30);
+      v128.store(c3 + d, c31, 16);
+    }
+    if (d < stride) {
+      addVector(w, rows + d, stride, c0 + d);
+      addVector(w + 32, rows + d, stride, c1 + d);
+      addVector(w + 64, rows + d, stride, c2 + d);
+      addVector(w + 96, rows + d, stride, c3 + d);
+    }
+  }
+  for (; key < count; key++) {
+    for (let d: usize = 0; d < stride; d += 16)
+      addVector(weights + ((<usize>key) << 5), rows + d, stride, to + <usize>key * stride + d);
+  }
+}
+
+function addVector(weights: usize, rows: usize, stride: usize, to: usize): void {
+  let c = v128.load(to);
+  for (let r: usize = 0; r < 32; r += 4, rows += stride)
+    c = madd(v128.load_splat<f32>(weights + r), v128.load(rows), c);
+  v128.store(to, c);
+}
+
 /** addValues for tiles that hold NaN or infinities: a weight of 0 adds nothing, so rows that do not see a key stay clean. */
 export function addSeenValues(values: usize, count: i32, channels: i32, weights: usize, output: usize): void {
   const zero = f32x4.splat(0);

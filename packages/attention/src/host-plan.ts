@@ -1,4 +1,4 @@
-import { FULL_BLOCK, type Indices, NO_TOKEN, type Plan, queryBlocks } from './plan.ts';
+import { FULL_BLOCK, type Indices, type KeyRule, NO_TOKEN, type Plan, queryBlocks } from './plan.ts';
 
 /** A plan whose lists are on the host: for the reference, for labs and for counting. */
 export interface HostPlan {
@@ -19,6 +19,19 @@ export interface HostPlan {
     block: number,
     visit: (keySlot: number, token: number, full: boolean) => void,
   ): void;
+  /** Key block that key slot `keySlot` of a query block lies in; 0 where the plan has no key blocks. */
+  keyBlock(list: number, block: number, keySlot: number): number;
+}
+
+/** What a query block visits of a band: its own tokens on the diagonal, first and last; keys below `sink`, and from `start` to `end` - 1. */
+export function bandSpan(plan: Plan, band: Extract<KeyRule, { kind: 'band' }>, block: number) {
+  const { queries, keyTokens, queryTokens } = plan;
+  const offset = keyTokens - queryTokens;
+  const first = block * queries.block + offset;
+  const last = Math.min((block + 1) * queries.block, queries.slots) - 1 + offset;
+  const end = Math.min(Math.max(last + band.after + 1, 0), keyTokens);
+  const start = Math.min(Math.max(first - band.before, 0), end);
+  return { first, last, sink: Math.min(band.sink, start), start, end };
 }
 
 /** Reads device lists back (selections) and makes the plan walkable on the host. */
@@ -36,6 +49,7 @@ export async function resolvePlan(plan: Plan): Promise<HostPlan> {
     queryToken: (slot: number) => orderOf(queries.order, slot),
     listOf: (batch: number, head: number, heads: number) =>
       (plan.listBatches === 1 ? 0 : batch) * plan.listHeads + Math.floor(head / (heads / plan.listHeads)),
+    keyBlock: () => 0,
   };
   switch (keys.kind) {
     case 'all':
@@ -69,6 +83,8 @@ export async function resolvePlan(plan: Plan): Promise<HostPlan> {
       return {
         ...base,
         keyCount: (list, block) => rows[2 * (list * blockCount + block) + 1] * layout.block,
+        keyBlock: (list, block, keySlot) =>
+          blocks[rows[2 * (list * blockCount + block)] + Math.floor(keySlot / layout.block)] & 0x7fffffff,
         forEachKey: (list, block, visit) => {
           const row = 2 * (list * blockCount + block);
           for (let entry = 0; entry < rows[row + 1]; entry++) {
@@ -108,14 +124,7 @@ export async function resolvePlan(plan: Plan): Promise<HostPlan> {
       };
     }
     case 'band': {
-      const spanOf = (block: number) => {
-        const offset = plan.keyTokens - plan.queryTokens;
-        const first = block * queries.block + offset;
-        const last = Math.min((block + 1) * queries.block, queries.slots) - 1 + offset;
-        const end = Math.min(Math.max(last + keys.after + 1, 0), plan.keyTokens);
-        const start = Math.min(Math.max(first - keys.before, 0), end);
-        return { first, last, sink: Math.min(keys.sink, start), start, end };
-      };
+      const spanOf = (block: number) => bandSpan(plan, keys, block);
       return {
         ...base,
         keyCount: (_list, block) => {

@@ -1,6 +1,12 @@
 import type { CacheKernels } from '../cache/request.ts';
 import type { SelectionKernels } from '../select/request.ts';
-import type { AttendRequest, AttendResult, MergeRequest } from '../softmax/request.ts';
+import type {
+  AttendGradients,
+  AttendRequest,
+  AttendResult,
+  BackwardRequest,
+  MergeRequest,
+} from '../softmax/request.ts';
 import type { DType, NumberArray, Shape, Tensor } from '../tensor.ts';
 
 export type DeviceKind = 'reference' | 'wasm' | 'webgpu';
@@ -53,6 +59,7 @@ export interface Device {
 /** What a backend implements. Same meaning everywhere; the reference says what is right. */
 export interface Kernels extends SelectionKernels {
   attend(request: AttendRequest): Promise<AttendResult>;
+  attendBackward(request: BackwardRequest): Promise<AttendGradients>;
   merge(request: MergeRequest): Promise<AttendResult>;
   readonly cache: CacheKernels;
 }

@@ -243,6 +243,13 @@ export class Gpu {
     return new GpuTensor(this, this.upload(encode(data, dtype)), shape, dtype);
   }
 
+  /** Fills a buffer with zeros, in the order of the queued work. */
+  clear(buffer: GPUBuffer): void {
+    const encoder = this.device.createCommandEncoder();
+    encoder.clearBuffer(buffer);
+    this.device.queue.submit([encoder.finish()]);
+  }
+
   /** A tensor whose content a kernel will write. */
   empty(shape: Shape, dtype: DType): GpuTensor {
     return new GpuTensor(this, this.allocate(sizeOf(shape) * bytesPerElement(dtype)), shape, dtype);

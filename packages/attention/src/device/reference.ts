@@ -2,8 +2,10 @@ import { cacheKernelsOnHost } from '../cache/host.ts';
 import { DeviceError } from '../errors.ts';
 import { roundToHalf } from '../interop/half.ts';
 import { selectionOnReference } from '../select/reference.ts';
+import { attendBackwardReference } from '../softmax/backward-reference.ts';
 import { mergeReference } from '../softmax/merge-reference.ts';
 import { attendReference } from '../softmax/reference.ts';
+import { blockSumsShape } from '../softmax/request.ts';
 import { checkShape, type DType, type NumberArray, type Shape, sizeOf, type Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
 
@@ -58,6 +60,16 @@ export class ReferenceDevice implements Device {
           [request.batch, request.heads, request.queryTokens, request.valueDim],
           await attendReference(request),
         ),
+      attendBackward: async (request) => {
+        const { query, key, value, tables, blockSums } = await attendBackwardReference(request);
+        return {
+          query: f64(query, request.query.shape),
+          key: f64(key, request.key.shape),
+          value: f64(value, request.value.shape),
+          tables: tables.map((data, i) => f64(data, request.tables[i].shape)),
+          blockSums: blockSums && f64(blockSums, blockSumsShape(request)),
+        };
+      },
       merge: async ({ parts }) => attention(parts[0].output.shape, await mergeReference(parts)),
       ...selectionOnReference(
         (data, shape, dtype = data instanceof Uint32Array ? 'u32' : 'f64') =>

@@ -2,12 +2,13 @@ import { throwIfAborted } from '../errors.ts';
 import type { Device } from './device.ts';
 import type { WasmHeap } from './wasm-heap.ts';
 import type { WasmPool } from './wasm-pool.ts';
-import { type Job, type KernelExports, runner, type Start } from './wasm-run.ts';
+import { type Entry, type Job, type KernelExports, runner, type Start } from './wasm-run.ts';
 
 /** Longest stretch that the calling thread computes without letting other work in. */
 const STRETCH_MS = 12;
 
 export interface WasmCall {
+  entry: Entry;
   /** Address of the call's description; its first word counts tasks, its second is their number. */
   params: number;
   headDim: number;
@@ -59,13 +60,14 @@ export class WasmRuntime {
   }
 
   private async runNow(call: WasmCall): Promise<void> {
-    const { params, headDim, valueDim, expression, signal } = call;
+    const { entry, params, headDim, valueDim, expression, signal } = call;
     throwIfAborted(signal);
-    const bytes = this.kernel.scratchBytes(headDim, valueDim);
+    const { scratchBytes, backwardScratchBytes } = this.kernel;
+    const bytes = (entry === 'attend' ? scratchBytes : backwardScratchBytes)(headDim, valueDim);
     const scratch: number[] = [];
     try {
       for (let i = 0; i < this.threads; i++) scratch.push(this.heap.allocate(bytes));
-      const jobs = scratch.map((at): Job => ({ params, scratch: at, expression }));
+      const jobs = scratch.map((at): Job => ({ entry, params, scratch: at, expression }));
       if (this.pool) await this.runOnPool(this.pool, jobs, call);
       else await this.runHere(jobs[0], signal);
     } finally {
@@ -86,11 +88,11 @@ export class WasmRuntime {
   }
 
   private async runHere(job: Job, signal: AbortSignal | undefined): Promise<void> {
-    const attend = await this.here(job);
+    const run = await this.here(job);
     let tasks = 1;
     for (;;) {
       const begin = performance.now();
-      if (!attend(job.params, job.scratch, tasks)) return;
+      if (!run(job.params, job.scratch, tasks)) return;
       const spent = Math.max(performance.now() - begin, 0.01);
       tasks = Math.max(1, Math.min(tasks * 2, Math.floor((tasks * STRETCH_MS) / spent)));
       await pause();

@@ -34,8 +34,8 @@ main.listen(async (message) => {
       main.postMessage('ready');
       return;
     }
-    const attend = await run!(message);
-    attend(message.params, message.scratch, 0x7fffffff);
+    const kernel = await run!(message);
+    kernel(message.params, message.scratch, 0x7fffffff);
     main.postMessage('done');
   } catch (error) {
     main.postMessage({ error: String(error) });

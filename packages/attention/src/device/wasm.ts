@@ -2,6 +2,8 @@ import { cacheKernelsOnHost } from '../cache/host.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnWasm } from '../select/wasm.ts';
 import { WasmAttention } from '../softmax/tiers/wasm.ts';
+import { WasmBackward } from '../softmax/tiers/wasm-backward.ts';
+import { WasmExpressions } from '../softmax/tiers/wasm-expressions.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import type { Device, Kernels } from './device.ts';
 import { guarded } from './in-flight.ts';
@@ -64,9 +66,12 @@ class WasmDevice implements Device {
       memoryLimitBytes: heap.limitBytes,
     };
     this.runtime = new WasmRuntime({ ...parts, device: this });
-    const attention = new WasmAttention(this.runtime);
+    const expressions = new WasmExpressions(this.runtime);
+    const attention = new WasmAttention(this.runtime, expressions);
+    const backward = new WasmBackward(this.runtime, expressions);
     this.kernels = guarded(heap.inFlight, {
       attend: (request) => attention.attend(request),
+      attendBackward: (request) => backward.attendBackward(request),
       merge: (request) => attention.merge(request),
       ...selectionOnWasm(this.runtime),
       cache: cacheKernelsOnHost(hostMemory(this.runtime)),

@@ -4,9 +4,9 @@ import { table } from '../mods/expression.ts';
 import { blockListPlan, type Plan } from '../plan.ts';
 import { expectClose, randomArray, tolerances } from '../testing/close.ts';
 import { type AttendOptions, attend, checkAttend } from './attend.ts';
+import { attendGradientsReference } from './backward-reference.ts';
 import { attentionCost, attentionRows } from './inspect.ts';
 import { mergeAttention } from './merge.ts';
-import { attendGradientsReference } from './reference.ts';
 
 const device = await openDevice('reference');
 const tensor = (seed: number, ...shape: number[]) => device.tensor(randomArray(seed, shape), shape);

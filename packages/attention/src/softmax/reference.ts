@@ -11,8 +11,17 @@ export interface HostAttention {
   query: NumberArray;
   key: NumberArray;
   value: NumberArray;
-  /** Kept key tokens (-1: zero key) and changed scores of one query row. */
-  row(batch: number, head: number, querySlot: number): { keys: number[]; scores: number[] };
+  /** The pairs of one query row that the mask keeps. */
+  row(batch: number, head: number, querySlot: number): HostRow;
+}
+
+export interface HostRow {
+  keys: number[]; // tokens; -1: a zero key
+  keySlots: number[];
+  /** Scaled products, as the score expression receives them. */
+  products: number[];
+  /** What the score expression makes of them. */
+  scores: number[];
 }
 
 /** Copies a request to the host and compiles its expressions. */
@@ -23,8 +32,8 @@ export async function onHost(request: AttendRequest): Promise<HostAttention> {
     request.key.read(),
     request.value.read(),
   ]);
-  const mask = request.mask && (await compile(request.mask));
-  const score = request.score && (await compile(request.score));
+  const mask = request.mask && (await compileOnHost(request.mask));
+  const score = request.score && (await compileOnHost(request.score));
   const { heads, keyHeads, queryTokens, keyStride, headDim, scale, honourFullBlocks } = request;
   const { block } = request.plan.queries;
   const at: PairInputs = { batch: 0, head: 0, query: 0, key: 0, querySlot: 0, keySlot: 0, score: 0 };
@@ -32,8 +41,7 @@ export async function onHost(request: AttendRequest): Promise<HostAttention> {
     const token = plan.queryToken(slot);
     const queryRow = ((batch * heads + head) * queryTokens + token) * headDim;
     const keyHead = (batch * keyHeads + Math.floor(head / (heads / keyHeads))) * keyStride;
-    const keys: number[] = [];
-    const scores: number[] = [];
+    const row: HostRow = { keys: [], keySlots: [], products: [], scores: [] };
     at.batch = batch;
     at.head = head;
     at.query = token;
@@ -48,10 +56,12 @@ export async function onHost(request: AttendRequest): Promise<HostAttention> {
         for (let d = 0; d < headDim; d++) dot += query[queryRow + d] * key[keyRow + d];
       }
       at.score = dot * scale;
-      keys.push(keyToken);
-      scores.push(score ? score(at) : at.score);
+      row.keys.push(keyToken);
+      row.keySlots.push(keySlot);
+      row.products.push(at.score);
+      row.scores.push(score ? score(at) : at.score);
     });
-    return { keys, scores };
+    return row;
   };
   return { request, plan, query, key, value, row };
 }
@@ -107,60 +117,8 @@ export async function attendReference(
   return { output, logSumExp };
 }
 
-/**
- * Gradients of the plain softmax attention (no epilogue, no score function) by loops in float64:
- * dV = Pᵀ dO, dP = dO Vᵀ, dS = P ∘ (dP − rowsum(P ∘ dP) + dL), dQ = scale dS K, dK = scale dSᵀ Q.
- * With a score function that only adds to the score, dQ, dK and dV are still right; `visit` receives dS for the rest.
- */
-export async function attendGradientsReference(
-  request: AttendRequest,
-  outputGradient: ArrayLike<number>,
-  visit?: (batch: number, head: number, query: number, key: number, scoreGradient: number) => void,
-): Promise<{ query: Float64Array; key: Float64Array; value: Float64Array }> {
-  const host = await onHost(request);
-  const { batch, heads, keyHeads, queryTokens, keyTokens, headDim, valueDim, scale } = request;
-  const gradient = {
-    query: new Float64Array(host.query.length),
-    key: new Float64Array(host.key.length),
-    value: new Float64Array(host.value.length),
-  };
-  for (let b = 0; b < batch; b++) {
-    for (let h = 0; h < heads; h++) {
-      const keyHead = (b * keyHeads + Math.floor(h / (heads / keyHeads))) * keyTokens;
-      for (let slot = 0; slot < request.plan.queries.slots; slot++) {
-        const token = host.plan.queryToken(slot);
-        if (token < 0) continue;
-        const { keys, scores: weights } = host.row(b, h, slot);
-        softmaxInPlace(weights);
-        const row = (b * heads + h) * queryTokens + token;
-        const weightGradients = keys.map((key) => {
-          let sum = 0;
-          if (key >= 0)
-            for (let d = 0; d < valueDim; d++)
-              sum += outputGradient[row * valueDim + d] * host.value[(keyHead + key) * valueDim + d];
-          return sum;
-        });
-        const mean = weights.reduce((sum, weight, p) => sum + weight * weightGradients[p], 0);
-        keys.forEach((key, p) => {
-          const scoreGradient = weights[p] * (weightGradients[p] - mean);
-          visit?.(b, h, token, key, scoreGradient);
-          if (key < 0) return;
-          for (let d = 0; d < valueDim; d++)
-            gradient.value[(keyHead + key) * valueDim + d] += weights[p] * outputGradient[row * valueDim + d];
-          for (let d = 0; d < headDim; d++) {
-            gradient.query[row * headDim + d] +=
-              scale * scoreGradient * host.key[(keyHead + key) * headDim + d];
-            gradient.key[(keyHead + key) * headDim + d] +=
-              scale * scoreGradient * host.query[row * headDim + d];
-          }
-        });
-      }
-    }
-  }
-  return gradient;
-}
-
-async function compile(traced: Traced) {
+/** An expression with its tables copied to the host. */
+export async function compileOnHost(traced: Traced) {
   const tables = await Promise.all(
     traced.tables.map(async ({ data }) => ('read' in data ? await data.read() : data)),
   );

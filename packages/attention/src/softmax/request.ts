@@ -1,6 +1,7 @@
 import type { Tier } from '../device/device.ts';
-import type { Traced } from '../mods/expression.ts';
-import type { Plan } from '../plan.ts';
+import type { TableDerivative } from '../mods/derivative.ts';
+import type { Table, Traced } from '../mods/expression.ts';
+import { type Plan, queryBlocks } from '../plan.ts';
 import type { DType, Tensor } from '../tensor.ts';
 
 /** A checked call of attend(): every shape agrees, every option is resolved. What a backend's kernel receives. */
@@ -48,4 +49,39 @@ export interface AttendResult {
 export interface MergeRequest {
   parts: readonly AttendResult[]; // at least one; equal shapes
   signal: AbortSignal | undefined;
+}
+
+/** A checked call of attendBackward(): the call of attend() and what its gradients are made from. */
+export interface BackwardRequest extends AttendRequest {
+  output: Tensor; // [batch, heads, queryTokens, valueDim]
+  logSumExp: Tensor; // [batch, heads, queryTokens]
+  outputGradient: Tensor; // like output
+  logSumExpGradient: Tensor | undefined; // like logSumExp
+  /** ∂score expression/∂score; undefined: 1 everywhere. */
+  slope: Traced | undefined;
+  /** Where the score expression reads the tables whose gradients are wanted. */
+  tableReads: readonly TableDerivative[];
+  tables: readonly Table[];
+  /** Sums of dS per (query block, key block) are wanted; only for plans of key blocks. */
+  blockSums: boolean;
+}
+
+/** f32; f64 on the reference. */
+export interface AttendGradients {
+  query: Tensor; // [batch, heads, queryTokens, headDim]
+  key: Tensor; // [batch, keyHeads, keyTokens, headDim]
+  value: Tensor; // [batch, keyHeads, keyTokens, valueDim]
+  /** Of options.tables, in their order, each of its table's shape. */
+  tables: readonly Tensor[];
+  /** [batch, heads, queryBlocks, keyBlocks]; undefined unless asked for. */
+  blockSums: Tensor | undefined;
+  /** Which kind of kernel ran, on devices that have several. */
+  tier?: Tier;
+}
+
+/** [batch, heads, queryBlocks, keyBlocks] of a plan that lists key blocks. */
+export function blockSumsShape({ batch, heads, plan }: AttendRequest): readonly number[] {
+  const { keys } = plan;
+  const keyBlocks = keys.kind === 'blocks' ? Math.ceil(keys.layout.slots / keys.layout.block) : 0;
+  return [batch, heads, queryBlocks(plan), keyBlocks];
 }

@@ -12,6 +12,8 @@ export interface GpuExpressions {
   stages: string[];
   bindings: Record<string, StorageBinding>;
   buffers: Record<string, GPUBuffer>;
+  /** Another expression over the same tables, as the WGSL function `name`. */
+  compile(name: string, traced: Traced): string;
 }
 
 type HostArray = Float32Array | Int32Array;
@@ -39,6 +41,7 @@ export function bindExpressions(
     stages: [],
     bindings: {},
     buffers: {},
+    compile: (name, traced) => compileToWgsl(name, traced, readTable),
   };
   if (host.length > 0) {
     result.bindings.tables = read('u32');
@@ -64,8 +67,8 @@ export function bindExpressions(
       return table.type === 'i32' ? `bitcast<i32>(${name}[${place}])` : `${name}Number(${place})`;
     return `bitcast<${table.type}>(tables[${starts.get(table)}u + ${place}])`;
   };
-  result.keep = mask && compileToWgsl('keep', mask, readTable);
-  result.change = score && compileToWgsl('change', score, readTable);
+  result.keep = mask && result.compile('keep', mask);
+  result.change = score && result.compile('change', score);
   return result;
 }
 

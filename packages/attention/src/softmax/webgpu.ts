@@ -9,7 +9,8 @@ import type { AttendRequest, AttendResult, MergeRequest } from './request.ts';
 import { readNumber, type Storage } from './tiers/access.ts';
 import { chooseForward, type ForcedTile, forcedForward, type Machine } from './tiers/forward.ts';
 import { decodeOnGpu, decodes } from './webgpu-decode.ts';
-import { groupsPerSubmission, withOutputs } from './webgpu-output.ts';
+import { launchInPieces } from './webgpu-launch.ts';
+import { withOutputs } from './webgpu-output.ts';
 import { meanKeyCount } from './webgpu-plan.ts';
 import { prepareRequest, tilesOfBlock } from './webgpu-request.ts';
 
@@ -38,7 +39,6 @@ export async function attendOnGpu(
     const all = batch * heads * shape.queryBlocks * shape.blockTiles;
     const groups = output.shape.includes(0) ? 0 : all;
     const flops = 2 * (headDim + valueDim) * meanKeyCount(plan) * queryTile * Math.max(all, 1);
-    const step = groupsPerSubmission(gpu, groups, flops);
     const buffers = {
       ...prepared.inputs,
       ...prepared.epilogue,
@@ -46,12 +46,8 @@ export async function attendOnGpu(
       output: output.storage,
       logSumExp: logSumExp.storage,
     };
-    for (let first = 0; first < groups; first += step) {
-      await gpu.pipeline(kernel);
-      throwIfAborted(signal);
-      await gpu.launch(kernel, { ...buffers, shape } as never, Math.min(step, groups - first), first);
-      if (step < groups) await gpu.finish();
-    }
+    const values = { ...buffers, shape } as never;
+    await launchInPieces(gpu, { kernel, values, groups, flops, signal });
   });
 }
 

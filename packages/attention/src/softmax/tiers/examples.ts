@@ -7,6 +7,7 @@ import {
   traceScore,
 } from '../../mods/expression.ts';
 import { compileToWgsl } from '../../mods/to-wgsl.ts';
+import { exampleBackwardKernels } from './backward-examples.ts';
 import { decodeSplit } from './decode.ts';
 import { decodeMerge } from './decode-merge.ts';
 import { chooseDecodeTile } from './decode-tile.ts';
@@ -112,7 +113,7 @@ const examples: Example[] = [
 
 /** WGSL of chosen options, by name: for reading, and for the difference that a change makes. */
 export function exampleKernels(): Map<string, string> {
-  return new Map([...tiledKernels(), ...decodeKernels()]);
+  return new Map([...tiledKernels(), ...decodeKernels(), ...exampleBackwardKernels()]);
 }
 
 function tiledKernels(): [string, string][] {

@@ -16,7 +16,8 @@ const ABSENT = -2;
 const FULL = 0x40000000;
 const TOKEN_BITS = 0x3fffffff;`;
 
-const lists = {
+/** Words of the plan's lists. */
+export const listWords = {
   packed: wgsl`
 fn rowAt(at: u32) -> u32 { return plan[shape.rowsAt + at]; }
 fn blockAt(at: u32) -> u32 { return plan[shape.blocksAt + at]; }`,
@@ -164,10 +165,10 @@ export function keyStages(options: {
     case 'all':
       return own;
     case 'band':
-      return [lists.packed, ...own];
+      return [listWords.packed, ...own];
     case 'boxes':
-      return [lists.packed, `const OUTSIDE = ${outside === 'zero' ? 'ZERO' : 'ABSENT'};`, ...own];
+      return [listWords.packed, `const OUTSIDE = ${outside === 'zero' ? 'ZERO' : 'ABSENT'};`, ...own];
     default:
-      return [lists[place], orders[ordered ? 'given' : 'none'], ...own];
+      return [listWords[place], orders[ordered ? 'given' : 'none'], ...own];
   }
 }

@@ -1,8 +1,8 @@
-import { bandWords, type Indices, queryBlocks } from '../../plan.ts';
+import { bandWords, type Indices, type Plan, queryBlocks } from '../../plan.ts';
 import type { Tensor } from '../../tensor.ts';
-import type { AttendRequest } from '../request.ts';
+import { type AttendRequest, type BackwardRequest, blockSumsShape } from '../request.ts';
 
-const WORDS = 48;
+const WORDS = 68;
 /** Query rows a task, as in assembly/params.ts. */
 const ROWS_A_TASK = 64;
 const keyKinds = { all: 0, ranges: 1, blocks: 2, boxes: 3, intervals: 4, band: 5 } as const;
@@ -22,7 +22,7 @@ export function writeParams(call: {
   const { request, causalOffset, address, indices } = call;
   const { query, key, value, plan, batch, heads, epilogue } = request;
   const { queries, keys } = plan;
-  const chunks = Math.max(1, Math.ceil(Math.min(queries.block, queries.slots) / ROWS_A_TASK));
+  const chunks = chunksOf(plan);
   const blocks = queryBlocks(plan);
   const words = new Uint32Array(WORDS);
   const reals = new Float32Array(words.buffer);
@@ -57,4 +57,39 @@ export function writeParams(call: {
   }
   words[47] = request.keyStride;
   return words;
+}
+
+/** Chunks of rows that a query block is cut into. */
+export function chunksOf({ queries }: Plan): number {
+  return Math.max(1, Math.ceil(Math.min(queries.block, queries.slots) / ROWS_A_TASK));
+}
+
+/** Adds the words of a backward call. */
+export function writeBackwardParams(
+  words: Uint32Array,
+  call: {
+    request: BackwardRequest;
+    splits: number;
+    outputGradient: number;
+    rowSums: number;
+    rowMeans: number;
+    query: number;
+    key: number;
+    value: number;
+    reads: { count: number; at: number };
+    scoreTables: number;
+    tableSums: number;
+    sumsATask: number;
+    blockSumsAt: number;
+  },
+): void {
+  const { request, splits } = call;
+  const keyHeads = request.batch * request.keyHeads;
+  words[1] = keyHeads * splits;
+  words.set([call.outputGradient, Number(request.outputGradient.dtype === 'f16')], 48);
+  words.set([call.rowSums, call.rowMeans, call.query, call.key, call.value], 50);
+  words.set([splits, keyHeads, Number(request.slope !== undefined)], 55);
+  words.set([call.reads.count, call.reads.at, call.scoreTables], 58);
+  words.set([call.tableSums, call.sumsATask, Number(request.blockSums), call.blockSumsAt], 61);
+  words[65] = blockSumsShape(request)[3];
 }

@@ -1,0 +1,52 @@
+import type { BackwardKernelOptions } from './backward-options.ts';
+import { portableBackward } from './portable-backward.ts';
+import { chooseBackwardTile, type Side } from './portable-backward-tile.ts';
+import { type Gathered, gatherFields } from './portable-table-gradients.ts';
+
+const limits = { memoryBytes: 32768, threads: 256, software: false };
+
+const sums: Gathered = { step: 'add', reads: [], blockSums: 0, fields: gatherFields(1) };
+
+const examples: { name: string; side: Side; rows: number; options?: Partial<BackwardKernelOptions> }[] = [
+  { name: 'queries-64', side: 'queries', rows: 4096 },
+  {
+    name: 'keys-causal-64',
+    side: 'keys',
+    rows: 4096,
+    options: { causalTiles: true, onlyCausal: true },
+  },
+  { name: 'keys-blocks-64', side: 'keys', rows: 64, options: { keys: 'blocks' } },
+  { name: 'tables-block-sums-64', side: 'tables', rows: 64, options: { keys: 'blocks', gathered: sums } },
+];
+
+/** WGSL of chosen options of the backward pass, by file name. */
+export function exampleBackwardKernels(): [name: string, code: string][] {
+  return examples.map(({ name, side, rows, options }) => {
+    const kernel = portableBackward({
+      side,
+      tile: chooseBackwardTile(side, rows, 64, 64, limits),
+      headDim: 64,
+      valueDim: 64,
+      storage: 'f32',
+      gradientStorage: 'f32',
+      keys: 'all',
+      lists: 'packed',
+      queryOrder: false,
+      keyOrder: false,
+      outside: 'skip',
+      bySlot: false,
+      causalTiles: false,
+      onlyCausal: false,
+      honourFullBlocks: false,
+      keep: undefined,
+      change: undefined,
+      slope: undefined,
+      tableStages: [],
+      tableBindings: {},
+      gathered: undefined,
+      memoryLimit: limits.memoryBytes,
+      ...options,
+    });
+    return [`softmax-backward-portable-${name}.wgsl`, kernel.code];
+  });
+}
