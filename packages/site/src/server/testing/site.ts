@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Hono } from 'hono';
 import { createApp } from '../app.ts';
+import { readBench } from '../bench.ts';
 import { type Database, openEmbedded } from '../database.ts';
 import { readLedger } from '../ledger.ts';
 import { preparePapers } from '../prepare.ts';
@@ -33,8 +34,9 @@ export async function openSite(
   const ledger = readLedger(folder, (message) => {
     throw new Error(message);
   });
+  const bench = readBench(folder, () => {});
   const app = createApp({
-    services: { database, ledger },
+    services: { database, ledger, bench },
     pages: async () => new Response('a page', { headers: { 'Content-Type': 'text/html' } }),
     client: folder,
     labAssets: join(import.meta.dirname, '../../../../papers/assets'),
