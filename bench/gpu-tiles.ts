@@ -252,8 +252,8 @@ async function time(request: AttendRequest, forced: ForcedTile | undefined) {
   };
   const { tier } = await once(1);
   // an idle GPU clocks down: work brings it up again
-  const warm = performance.now() + (quick ? 0 : 300);
-  while (performance.now() < warm) await once(1);
+  const warm = performance.now() + (quick ? 0 : 900);
+  while (performance.now() < warm) await once(4);
   const calls = quick ? 1 : Math.max(1, Math.ceil(15 / (await once(1)).timeMs));
   for (let i = 0; i < (quick ? 2 : 7); i++) samples.push((await once(calls)).timeMs);
   const sorted = [...samples].sort((a, b) => a - b);
