@@ -418,6 +418,13 @@ describe('bad usage and bad input end with 2 and say what is allowed', () => {
     ],
     ['check without a slug', ['check'], /slugs of papers, or --all/],
     ['check with a slug and --all', ['check', 'fna', '--all'], /fna and --all/],
+    ['a source that is none', ['import', 'elsewhere'], /source is elsewhere; allowed: huggingface, arxiv/],
+    ['an import of a list without one', ['import', 'list'], /--file is nothing; allowed: ids or addresses/],
+    [
+      'a set that is none',
+      ['import', 'arxiv-oai', '--set', '../x'],
+      /--set is ..\/x; allowed: a set such as/,
+    ],
     ['a port that is none', ['serve', '--port', '99999'], /--port is 99999/],
     [
       'a role that is none',

@@ -4,6 +4,7 @@ import { deviceKinds, tiers } from './choose.ts';
 import { type AttendOptions, attendFile } from './commands/attend.ts';
 import { type CheckOptions, check } from './commands/check.ts';
 import { devices } from './commands/devices.ts';
+import { type ImportOptions, importPapers, importSources } from './commands/import.ts';
 import { list } from './commands/list.ts';
 import { grantRole, type RoleOptions } from './commands/role.ts';
 import { type RunOptions, run } from './commands/run.ts';
@@ -123,6 +124,19 @@ function build(console: Console, context: Context, ended: (code: number) => void
     .option('--host <name>', 'host, localhost by default')
     .option('--data <folder>', 'where the database lies, ./data by default')
     .action(async (options: ServeOptions) => ended(await serve(context, options)));
+  command('import <source>', `brings papers into the site: ${importSources.join(', ')}`)
+    .option('--file <file>', 'reads this file instead of the network')
+    .option('--from <day>', 'huggingface: the first day; arxiv-oai: changes since')
+    .option('--to <day>', 'huggingface: the last day')
+    .option('--categories <names>', 'arxiv-rss: such as cs.LG,cs.CV')
+    .option('--query <words>', "arxiv: a question to its API, such as 'cat:cs.LG AND abs:attention'")
+    .option('--most <number>', 'arxiv: at most so many papers, 100 by default')
+    .option('--set <name>', 'arxiv-oai: such as cs:cs:LG')
+    .option('--list', "puts the papers into today's edition")
+    .option('--data <folder>', 'where the database lies, ./data by default')
+    .action(async (source: string, options: ImportOptions) =>
+      ended(await importPapers(context, source, options)),
+    );
   command('role <email> <role>', 'gives an account of the site a role: reader, author, curator or admin')
     .option('--data <folder>', 'where the database lies, ./data by default')
     .action(async (email: string, role: string, options: RoleOptions) =>

@@ -58,6 +58,7 @@ export function Layout({ children }: { children: ReactNode }) {
             <NavLink to="/" end>
               Papers
             </NavLink>
+            <NavLink to="/compare">Compare</NavLink>
             <NavLink to="/ledger">Ledger</NavLink>
             <NavLink to="/speed">Speed</NavLink>
             <NavLink to="/about">About</NavLink>

@@ -2,7 +2,10 @@ import { index, type RouteConfig, route } from '@react-router/dev/routes';
 
 export default [
   index('pages/feed/feed.tsx'),
+  route('papers/trending', 'pages/trending/trending.tsx'),
+  route('papers/:kind/:edition', 'pages/edition/edition.tsx'),
   route('papers/:slug', 'pages/paper/paper.tsx'),
+  route('compare', 'pages/compare/compare.tsx'),
   route('ledger', 'pages/ledger/ledger.tsx'),
   route('speed', 'pages/speed/speed.tsx'),
   route('about', 'pages/about/about.tsx'),

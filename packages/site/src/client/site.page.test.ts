@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { labs } from '@saccade/papers/labs';
-import type { Browser, BrowserContextOptions } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FEED_LIMIT_BYTES, feedScriptBytes } from '../../feed-size.ts';
 import { createDatabase } from '../server/testing/databases.ts';
@@ -53,8 +53,12 @@ async function open(path: string, options: BrowserContextOptions = {}) {
 const pages = [
   ['feed', '/'],
   ['search', '/?q=window&family=local'],
+  ['trending', '/papers/trending'],
+  ['week', '/papers/week/2025-W10'],
+  ['day-without-papers', '/papers/date/2025-03-06'],
   ['paper', '/papers/power-attention'],
   ['paper-without-lab', '/papers/hisa'],
+  ['compare-choice', '/compare'],
   ['ledger', '/ledger'],
   ['speed', '/speed'],
   ['about', '/about'],
@@ -105,15 +109,56 @@ describe('the feed', () => {
 
   test('is searched, and filtered, and says when nothing matches', async () => {
     const { page, close } = await open('/');
-    await page.getByLabel('Search', { exact: true }).fill('routing transformers');
+    await page.getByLabel('Search', { exact: true }).fill('"routing transformers"');
     await page.keyboard.press('Enter');
-    await page.waitForURL(/q=routing/);
+    await page.waitForURL(/q=%22routing/);
     await page.waitForFunction(() => document.querySelectorAll('.card').length === 1);
     await page.getByText('show all').click();
     await page.waitForFunction(() => document.querySelectorAll('.card').length === 41);
     expect(await page.getByLabel('Search', { exact: true }).inputValue()).toBe('');
     await page.goto(`${site.address}/?q=zzzz`);
     expect(await page.locator('main').textContent()).toContain('Nothing matches');
+    await close();
+  });
+
+  test('an arXiv id or address leads to the paper', async () => {
+    for (const given of [
+      '/?q=arXiv:2403.04690',
+      '/?q=https%3A%2F%2Farxiv.org%2Fabs%2F2403.04690v2',
+      '/papers/2403.04690',
+    ]) {
+      const { page, close } = await open(given, { javaScriptEnabled: false });
+      expect(new URL(page.url()).pathname).toBe('/papers/fna');
+      await close();
+    }
+    const { page, close } = await open('/?q=2401.00001', { javaScriptEnabled: false });
+    expect(await page.locator('main').textContent()).toContain(
+      'arXiv 2401.00001 is not among the papers here',
+    );
+    await close();
+  });
+
+  test('goes from an edition to the nearest one that has papers, and back', async () => {
+    const { page, complaints, close } = await open('/papers/week/2025-W10');
+    expect(await page.locator('h1').textContent()).toBe('Papers of week 10 of 2025');
+    expect(await page.locator('.card').count()).toBe(2);
+    await page.getByRole('link', { name: 'week 11 of 2025' }).click();
+    await page.waitForURL(/2025-W11/);
+    await page.getByRole('link', { name: 'week 10 of 2025' }).click();
+    await page.waitForURL(/2025-W10/);
+    expect(complaints).toEqual([]);
+    await close();
+  });
+
+  test('shows the map of what runs, drawn from the mechanism', async () => {
+    const { page, close } = await open('/?runs=1');
+    const pictures = page.locator('.card .thumbnail');
+    expect(await pictures.count()).toBeGreaterThan(3);
+    await pictures.first().scrollIntoViewIfNeeded();
+    expect(await pictures.first().getAttribute('alt')).toMatch(/^Attention map: .* tokens of/);
+    await page.waitForFunction(
+      () => (document.querySelector('.thumbnail') as HTMLImageElement).naturalWidth === 256,
+    );
     await close();
   });
 
@@ -162,7 +207,7 @@ describe('without JavaScript', () => {
     const { page, close } = await open('/', { javaScriptEnabled });
     expect(await page.locator('.card').count()).toBe(41);
     await page.locator('#search').fill('halo');
-    await page.getByRole('button', { name: 'Search' }).click();
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
     expect(page.url()).toContain('q=halo');
     expect(await page.locator('.card').count()).toBe(1);
     await page.locator('.card h2 a').click();
@@ -174,6 +219,20 @@ describe('without JavaScript', () => {
 });
 
 describe('a paper', () => {
+  test('can be cited, and leads to others that are like it', async () => {
+    const { page, close } = await open('/papers/fna', { javaScriptEnabled: false });
+    expect(await page.locator('meta[name="citation_title"]').getAttribute('content')).toContain(
+      'Faster Neighborhood Attention',
+    );
+    expect(await page.locator('meta[name="citation_arxiv_id"]').getAttribute('content')).toBe('2403.04690');
+    expect(await page.getByText('eprint = {2403.04690}').count()).toBe(1);
+    const similar = page.locator('.similar li', { hasText: 'Generalized Neighborhood Attention' });
+    expect(await similar.textContent()).toContain('similar by its text: ');
+    const response = await page.goto(`${site.address}/papers/fna.md`);
+    expect(response?.headers()['content-type']).toContain('text/markdown');
+    await close();
+  });
+
   test('shows reported beside measured, and the raw samples', async () => {
     const { page, close } = await open('/papers/power-attention');
     const row = page.locator('table').first().locator('tbody tr').first();
@@ -246,12 +305,55 @@ describe('speed', () => {
   });
 });
 
+describe('side by side', () => {
+  test('mechanisms are measured on one input, in either order alike, and the address keeps what is shown', async () => {
+    const numbers = async (page: Page) => {
+      await page.locator('.lab[data-lab-state="done"]').waitFor({ timeout: 100_000 });
+      const of = (slug: string) => page.locator(`[data-side="${slug}"] [data-number]`).allInnerTexts();
+      return { fna: await of('fna'), halonet: await of('halonet') };
+    };
+    const first = await open('/compare?papers=fna,halonet&input=alps&size=24x24');
+    const one = await numbers(first.page);
+    expect(one.fna).toHaveLength(3);
+    expect(await first.page.locator('.lab-pane').count()).toBe(3);
+    expect(await violations(first.page)).toEqual([]);
+    await first.page.screenshot({ path: join(artifacts, 'site-compare.png'), fullPage: true });
+    await first.page.locator('.lab-pane canvas').first().press('ArrowLeft');
+    await first.page.waitForURL(/at=\d+/);
+    expect(first.complaints).toEqual([]);
+    const address = new URL(first.page.url());
+    expect(address.searchParams.get('input')).toBe('alps');
+    await first.close();
+    const second = await open(
+      `/compare?${new URLSearchParams({ ...Object.fromEntries(address.searchParams), papers: 'halonet,fna' })}`,
+    );
+    expect(await numbers(second.page)).toEqual(one);
+    expect(new URL(second.page.url()).searchParams.get('at')).toBe(address.searchParams.get('at'));
+    await second.close();
+  });
+
+  test('what has no common input, and what is not there, is said in words', async () => {
+    const { page, close } = await open('/compare?papers=biformer,power-attention');
+    await page.getByText('These take no common kind of input').waitFor();
+    await close();
+    const { page: other, status, close: end } = await open('/compare?papers=fna,nothing');
+    expect(status).toBe(400);
+    expect(await other.locator('main').textContent()).toContain('papers has nothing; allowed: fna');
+    await end();
+  });
+});
+
 describe('what cannot be shown', () => {
   test.each([
     ['/papers/unheard-of', 404, 'There is no paper unheard-of.'],
     ['/nowhere', 404, 'Nothing is at /nowhere.'],
     ['/?runs=7', 400, 'runs is 7; allowed: absent or 1.'],
-    [`/?q=${'a'.repeat(201)}`, 400, 'allowed: at most 200 characters'],
+    [`/?q=${'a'.repeat(251)}`, 400, 'allowed: at most 250 characters'],
+    ['/?q=%00', 400, 'allowed: no control characters'],
+    ['/?page=0', 400, 'page is 0; allowed: at least 1.'],
+    ['/papers/date/2025-02-30', 400, 'date is 2025-02-30; allowed: a day as YYYY-MM-DD.'],
+    ['/papers/week/2021-W53', 400, 'allowed: an ISO week of that year'],
+    ['/papers/century/20', 404, 'Nothing is at /papers/century/20.'],
   ])('%s answers %i in words', async (path, status, words) => {
     const { page, status: answered, close } = await open(path);
     expect(answered).toBe(status);

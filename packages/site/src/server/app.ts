@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono } from 'hono';
 import { compress } from 'hono/compress';
-import { api } from './api.ts';
+import { api } from './api/routes.ts';
+import { exports } from './exports/routes.ts';
+import { feeds } from './feeds.ts';
 import { clientAddress, headers, sameOrigin } from './security.ts';
 import type { Services } from './services.ts';
 
@@ -34,7 +36,9 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
     await services.database.query('SELECT 1');
     return context.json({ ok: true });
   });
-  app.route('/api', api(services));
+  app.route('/api', api(services, options.origin));
+  app.route('/feeds', feeds(services, options.origin));
+  app.route('/', exports(services, options.origin));
   app.get('/ledger/:machine/:file{[a-z0-9-]+\\.json}', (context) => {
     const { machine, file } = context.req.param();
     const text = services.ledger.file(machine, file.slice(0, -'.json'.length));

@@ -15,6 +15,7 @@ import { outbox } from './mail/outbox.ts';
 import { smtp } from './mail/smtp.ts';
 import { operator } from './operator.ts';
 import { openPostgres } from './postgres.ts';
+import { preparePapers } from './prepare.ts';
 import { corpusOf } from './recommend.ts';
 import { secretOf } from './secret.ts';
 import { seed } from './seed.ts';
@@ -27,7 +28,7 @@ const root = join(site, '../..');
 /** Starts the site and prints its address. Resolves when it serves. */
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
-  const { port, host, data, results, bench: benchFolder, databaseUrl } = settings;
+  const { port, host, data, results, bench: benchFolder, databaseUrl, zone } = settings;
   const bundle = join(site, 'build/server/index.js');
   if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
   // Only the embedded database must have its directory for itself; a server takes any number of processes.
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
     }
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
+    await preparePapers(database, zone);
     const ledger = readLedger(results ?? join(root, 'results'), (message) => console.error(message));
     const bench = readBench(benchFolder ?? join(root, 'bench/results'), (message) => console.error(message));
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
@@ -72,6 +74,7 @@ async function main(): Promise<void> {
       accounts: createAccounts({ database, mailer, origin, secret }),
       limits: createLimits(database, secret),
       corpus: corpusOf(database),
+      zone,
     };
     (build.entry.module as unknown as { provide(services: Services): void }).provide(services);
     app = createApp({
@@ -82,7 +85,7 @@ async function main(): Promise<void> {
       labAssets: join(root, 'packages/papers/assets'),
       origin,
       proxies: settings.proxies,
-      operator: operator(database, secret),
+      operator: operator(database, secret, zone),
     });
     lock?.announce(address);
     console.log(`Saccade serves ${address} (data in ${databaseUrl ? nameOf(databaseUrl) : data})`);

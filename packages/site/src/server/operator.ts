@@ -1,8 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
+import { streamText } from 'hono/streaming';
 import { z } from 'zod';
 import { roles } from './accounts/accounts.ts';
 import type { Database } from './database.ts';
+import { politeClient } from './import/client.ts';
+import { importPapers, importSchema } from './import/import.ts';
 import { grantRole } from './queries/users.ts';
 import { operatorKey } from './secret.ts';
 
@@ -12,7 +15,7 @@ export const roleSchema = z.object({
 });
 
 /** What commands on the server's own machine ask of a running server. Everybody else finds nothing here. */
-export function operator(database: Database, secret: string): Hono {
+export function operator(database: Database, secret: string, zone: string): Hono {
   const routes = new Hono();
   const key = Buffer.from(`Bearer ${operatorKey(secret)}`);
   routes.use('*', async (context, next) => {
@@ -25,6 +28,26 @@ export function operator(database: Database, secret: string): Hono {
     if (!asked.success) return context.json({ error: asked.error.issues[0].message }, 400);
     await grantRole(database, asked.data.email, asked.data.role);
     return context.json({});
+  });
+  routes.post('/import', async (context) => {
+    const asked = importSchema.safeParse(await context.req.json().catch(() => undefined));
+    if (!asked.success) return context.json({ error: asked.error.issues[0].message }, 400);
+    // one JSON a line: an import may take hours, and nobody waits that long for a first byte
+    return streamText(context, async (stream) => {
+      const stop = new AbortController();
+      stream.onAbort(() => stop.abort());
+      const say = (line: object) => stream.writeln(JSON.stringify(line));
+      const progress = (message: string) => void say({ progress: message });
+      const { signal } = stop;
+      const fetchText = politeClient(database, { progress, signal });
+      try {
+        await say({
+          report: await importPapers(asked.data, { database, zone, fetchText, progress, signal }),
+        });
+      } catch (error) {
+        await say({ error: (error as Error).message });
+      }
+    });
   });
   return routes;
 }

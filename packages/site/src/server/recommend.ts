@@ -123,7 +123,7 @@ export function corpusOf(database: Queries): () => Promise<Corpus> {
     vectorise(
       await database.query<{ slug: string; text: string }>(
         // The title counts twice: it says what the paper is about.
-        `SELECT slug, concat_ws(' ', title, title, summary) AS text FROM papers ORDER BY slug`,
+        `SELECT slug, concat_ws(' ', title, title, summary, abstract) AS text FROM papers ORDER BY slug`,
       ),
     );
   return async () => {

@@ -11,6 +11,8 @@ export interface Services {
   database: Database;
   ledger: Ledger;
   bench: BenchStore;
+  /** IANA name of the zone in which the days of editions are counted. */
+  zone: string;
   accounts: Accounts;
   mailer: Mailer;
   limits: Limits;

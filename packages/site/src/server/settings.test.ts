@@ -8,6 +8,7 @@ test('without variables it is localhost:4173 and ./data', () => {
     host: 'localhost',
     data: resolve('data'),
     results: undefined,
+    zone: 'UTC',
     databaseUrl: undefined,
     origin: undefined,
     secret: undefined,
@@ -31,6 +32,7 @@ test.each([
   [{ PORT: '70000' }, 'PORT is 70000; allowed: at most 65535'],
   [{ PORT: '-1' }, 'PORT is -1; allowed: at least 0'],
   [{ PORT: '1.5' }, 'PORT is 1.5; allowed: a whole number'],
+  [{ SACCADE_ZONE: 'Mars/Olympus' }, 'SACCADE_ZONE is Mars/Olympus; allowed: a time zone'],
   [{ HOST: '' }, 'HOST is ; allowed: a host name or address'],
   [
     { SACCADE_ORIGIN: 'papers.example.org' },

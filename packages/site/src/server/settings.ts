@@ -28,6 +28,7 @@ const schema = z.object({
   MAIL_FROM: optional(
     z.string().regex(/^[^\r\n]*@[^\r\n]*$/, 'an address, such as Saccade <papers@example.org>'),
   ),
+  SACCADE_ZONE: optional(z.string().refine(isZone, 'a time zone such as Europe/Zurich')),
 });
 
 export interface Settings {
@@ -39,6 +40,8 @@ export interface Settings {
   results?: string;
   /** The benchmarks' folder; default: bench/results/ of the clone. */
   bench?: string;
+  /** Zone in which the days of editions are counted. */
+  zone: string;
   /** A PostgreSQL server instead of the embedded database. */
   databaseUrl?: string;
   /** Where readers reach the site, if that is not where it listens: in mails, and for cookies on https. */
@@ -72,6 +75,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     data: resolve(SACCADE_DATA),
     results: SACCADE_RESULTS && resolve(SACCADE_RESULTS),
     bench: rest.SACCADE_BENCH && resolve(rest.SACCADE_BENCH),
+    zone: rest.SACCADE_ZONE ?? 'UTC',
     databaseUrl: DATABASE_URL,
     origin: rest.SACCADE_ORIGIN,
     secret: rest.SACCADE_SECRET,
@@ -82,3 +86,11 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
 
 /** Holds a password, so messages do not repeat it. */
 const secret = new Set(['DATABASE_URL', 'SACCADE_SECRET', 'SMTP_URL']);
+
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

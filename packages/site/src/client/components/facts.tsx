@@ -21,24 +21,25 @@ export function dateInWords(date: string): string {
   return `${day} ${months[month - 1]} ${year}`;
 }
 
+/** 2025-03 as March 2025. */
+export function monthInWords(month: string): string {
+  const [year, number] = month.split('-').map(Number);
+  return `${months[number - 1]} ${year}`;
+}
+
+/** A number with its noun: 1 vote, 2 votes. */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
 /** Authors, date and comments; what is not known is said to be unknown. */
-export function Facts({ paper }: { paper: PaperView }) {
+export function Facts({ paper }: { paper: Pick<PaperView, 'authorCount' | 'listedOn' | 'commentCount'> }) {
   const { authorCount, listedOn, commentCount } = paper;
   return (
     <p className="facts">
-      <span>
-        {authorCount === null
-          ? 'authors unknown'
-          : `${authorCount} ${authorCount === 1 ? 'author' : 'authors'}`}
-      </span>
+      <span>{authorCount === null ? 'authors unknown' : counted(authorCount, 'author')}</span>
       <span>
         {listedOn === null ? 'date unknown' : <time dateTime={listedOn}>{dateInWords(listedOn)}</time>}
       </span>
-      {commentCount !== null && (
-        <span>
-          {commentCount} {commentCount === 1 ? 'comment' : 'comments'} on the list
-        </span>
-      )}
+      {commentCount !== null && <span>{counted(commentCount, 'comment')} on the list</span>}
     </p>
   );
 }

@@ -2,7 +2,7 @@ import { redirect } from 'react-router';
 import { feedQuery } from '../../shared/schemas.ts';
 import { libraryForm } from '../../shared/social.ts';
 import { act } from '../act.ts';
-import { feed } from '../queries/papers.ts';
+import { slugsOf } from '../queries/answers.ts';
 import { type Answer, removeSearch, saveSearch, searchesOf, takeNew } from '../queries/searches.ts';
 import { parseForm, Refused } from '../refused.ts';
 import { services } from '../services.ts';
@@ -11,7 +11,7 @@ import { services } from '../services.ts';
 export const answer: Answer = async (query) => {
   const parsed = feedQuery.safeParse(Object.fromEntries(query));
   if (!parsed.success) return [];
-  return (await feed(services().database, parsed.data)).map(({ slug }) => slug);
+  return slugsOf(services().database, parsed.data);
 };
 
 /** The forms of the library: save a search, forget it, have its new papers seen. */

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { feedQuery } from '../../shared/schemas.ts';
 import type { Viewer } from '../accounts/accounts.ts';
 import type { Database } from '../database.ts';
+import { preparePapers } from '../prepare.ts';
 import { corpusOf } from '../recommend.ts';
 import { seed } from '../seed.ts';
 import { onEachEngine } from '../testing/databases.ts';
 import { person } from '../testing/people.ts';
+import { slugsOf } from './answers.ts';
 import { keep, keepingOf, libraryOf, tagsOf } from './library.ts';
-import { feed } from './papers.ts';
 import { type Answer, newFor, removeSearch, saveSearch, searchesOf, takeNew } from './searches.ts';
 
 onEachEngine('the library', (open) => {
@@ -17,13 +18,13 @@ onEachEngine('the library', (open) => {
   beforeAll(async () => {
     database = await open();
     await seed(database);
+    await preparePapers(database, 'UTC');
     ada = await person(database, 'ada');
     bob = await person(database, 'bob');
   });
   afterAll(() => database.close());
   const nothing = { bookmarked: false, state: 'none', note: '', tags: [] as string[] } as const;
-  const answer: Answer = async (query) =>
-    (await feed(database, feedQuery.parse(Object.fromEntries(query)))).map(({ slug }) => slug);
+  const answer: Answer = (query) => slugsOf(database, feedQuery.parse(Object.fromEntries(query)));
 
   test('keeps bookmarks, states, notes and tags of each account apart, and nothing where nothing is kept', async () => {
     const of = { userId: ada.id, slug: 'fna' };
@@ -68,6 +69,7 @@ onEachEngine('the library', (open) => {
     await database.query(
       `INSERT INTO papers (slug, title, family, summary) VALUES ('new-one', 'A window', 'local', 'Yes.')`,
     );
+    await preparePapers(database, 'UTC');
     expect(await newFor(database, search, answer)).toEqual(['new-one']);
     const both = await Promise.all([takeNew(database, search, answer), takeNew(database, search, answer)]);
     expect(both.flat()).toEqual(['new-one']);

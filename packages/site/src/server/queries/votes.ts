@@ -4,7 +4,7 @@ import { lockPaper, recount } from './counts.ts';
 /**
  * Makes a vote be there, or not be there: the state wanted, not a toggle, so that a click that arrives twice, or again
  * after a broken connection, changes nothing.
- * @param signal of the request: one that was cut off while it waited for its turn is not carried out, since its sender
+ * @param signal of the request: one that is seen to be cut off when its turn comes is not carried out, since its sender
  * may have sent another wish meanwhile
  * @returns the paper's upvotes afterwards; undefined where there is no such paper
  */

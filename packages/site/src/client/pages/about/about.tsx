@@ -36,6 +36,22 @@ export default function About() {
         it. Votes and comments of accounts that are labelled bots are not counted. What curators remove stays
         visible as removed, with their reason.
       </p>
+      <h2>Where papers come from, and how to take them along</h2>
+      <p>
+        Titles and abstracts that were imported are shown as their authors wrote them, with their source;
+        arXiv puts its metadata under CC0 1.0, the papers themselves are read there. Each list and each search
+        is also a feed, at the foot of its page. A paper’s page has it as BibTeX, RIS, CSL-JSON and Markdown.
+        Programs read <a href="/api/openapi.json">the API</a>, whose shapes are those of Hugging Face’s daily
+        papers with what is known here beyond them under <code>saccade</code>.
+      </p>
+      <h2>How search ranks</h2>
+      <p>
+        By BM25 over titles, summaries, abstracts and authors, a word of the title counting three times, with
+        a short list of words that mean much the same. Any word may match; a <em>“phrase”</em> must stand as
+        it is, <code>-word</code> must not, <code>author:name</code> and <code>family:name</code> must fit. An
+        arXiv id or address leads to its page. The cards’ small pictures are attention maps of the mechanism
+        on a sample of its lab: a row a query, a column a key.
+      </p>
       <h2>Keys</h2>
       <p>
         <kbd>/</kbd> search · <kbd>j</kbd> and <kbd>k</kbd> next and previous paper · <kbd>?</kbd> this list

@@ -1,5 +1,5 @@
 import { useLoaderData } from 'react-router';
-import { feed } from '../../../server/queries/papers.ts';
+import { countPapers, titlesOf } from '../../../server/queries/papers.ts';
 import { services } from '../../../server/services.ts';
 import { LedgerTable } from '../../components/verdicts.tsx';
 
@@ -7,12 +7,12 @@ export const meta = () => [{ title: 'Ledger · Saccade' }];
 
 export async function loader() {
   const { database, ledger } = services();
-  const papers = await feed(database, { q: '', family: '', runs: '' });
-  const measured = new Set(ledger.verdicts.map(({ slug }) => slug));
+  const measured = [...new Set(ledger.verdicts.map(({ slug }) => slug))];
+  const [titles, all] = await Promise.all([titlesOf(database, measured), countPapers(database)]);
   return {
     verdicts: ledger.verdicts,
-    titles: Object.fromEntries(papers.map(({ slug, title }) => [slug, title])),
-    without: papers.filter(({ slug }) => !measured.has(slug)).length,
+    titles: Object.fromEntries(titles),
+    without: all - titles.size,
   };
 }
 

@@ -1,14 +1,18 @@
 import { findRunnable } from '@saccade/papers';
-import { data, useLoaderData } from 'react-router';
+import { data, Link, redirect, useLoaderData } from 'react-router';
 import { paperAction } from '../../../server/actions/paper.ts';
+import { citationOf } from '../../../server/exports/citation.ts';
+import { bibtexOf, citationTags } from '../../../server/exports/formats.ts';
 import { authorsHere } from '../../../server/queries/authorships.ts';
 import { listComments } from '../../../server/queries/comments.ts';
 import { keepingOf } from '../../../server/queries/library.ts';
 import { findPaper } from '../../../server/queries/papers.ts';
 import { votedFor } from '../../../server/queries/votes.ts';
+import { similarPapers } from '../../../server/search/similar.ts';
 import { services } from '../../../server/services.ts';
+import { parseArxivId } from '../../../shared/arxiv-id.ts';
 import { slugSchema } from '../../../shared/schemas.ts';
-import { Facts } from '../../components/facts.tsx';
+import { dateInWords, Facts } from '../../components/facts.tsx';
 import { LedgerTable, OpenClaims } from '../../components/verdicts.tsx';
 import { Vote } from '../../components/vote.tsx';
 import { actionHeaders } from '../../headers.ts';
@@ -16,20 +20,35 @@ import { Authorship } from './authorship.tsx';
 import { Discussion } from './discussion.tsx';
 import { Keep } from './keep.tsx';
 import { LabMount } from './lab-mount.tsx';
+import { Similar } from './similar.tsx';
 import { snippet } from './snippet.ts';
 
 export async function loader({ request, params }: { request: Request; params: { slug?: string } }) {
-  const slug = slugSchema.safeParse(params.slug);
+  const given = params.slug ?? '';
   const { database, ledger, accounts } = services();
-  const paper = slug.success ? await findPaper(database, slug.data) : undefined;
-  if (!paper) throw data(`There is no paper ${String(params.slug).slice(0, 100)}.`, { status: 404 });
+  const arxiv = parseArxivId(given);
+  if (arxiv) {
+    const meant = await findPaper(database, { arxiv: arxiv.id });
+    if (meant) throw redirect(`/papers/${meant.slug}`);
+  }
+  const paper = slugSchema.safeParse(given).success ? await findPaper(database, { slug: given }) : undefined;
+  if (!paper) throw data(`There is no paper ${given.slice(0, 100)}.`, { status: 404 });
+  const citation = citationOf(paper);
   const viewer = await accounts.viewer(request);
   const runnable = findRunnable(paper.slug);
   const verdicts = ledger.verdicts.filter((verdict) => verdict.slug === paper.slug);
   const measured = new Set(verdicts.map(({ id }) => id));
   const claims = runnable ? await runnable.claims() : [];
   return {
-    paper,
+    paper: {
+      ...paper,
+      title: citation.title,
+      abstract: citation.abstract,
+      authors: citation.authors.map(({ whole }) => whole),
+    },
+    bibtex: bibtexOf(citation),
+    tags: citationTags(citation),
+    similar: await similarPapers(database, paper.number),
     voted: viewer ? (await votedFor(database, viewer.id, [paper.slug])).has(paper.slug) : false,
     discussion: {
       slug: paper.slug,
@@ -37,7 +56,7 @@ export async function loader({ request, params }: { request: Request; params: { 
       comments: await listComments(database, paper.slug, viewer),
       reported: new URL(request.url).searchParams.get('reported') ?? undefined,
     },
-    authors: await authorsHere(database, paper.slug),
+    authorsHere: await authorsHere(database, paper.slug),
     keeping: viewer && (await keepingOf(database, viewer.id, paper.slug)),
     verdicts,
     open: claims
@@ -68,11 +87,15 @@ export const headers = actionHeaders;
 
 export const meta = ({ loaderData }: { loaderData?: Awaited<ReturnType<typeof loader>> }) => [
   { title: `${loaderData?.paper.title ?? 'Paper'} · Saccade` },
-  { name: 'description', content: loaderData?.paper.summary ?? '' },
+  {
+    name: 'description',
+    content: loaderData?.paper.summary ?? loaderData?.paper.abstract?.slice(0, 300) ?? '',
+  },
+  ...(loaderData?.tags ?? []),
 ];
 
 export default function Paper() {
-  const { paper, voted, discussion, authors, keeping, verdicts, open, method } =
+  const { paper, bibtex, similar, voted, discussion, authorsHere, keeping, verdicts, open, method } =
     useLoaderData<typeof loader>();
   return (
     <article className="page wide">
@@ -81,9 +104,21 @@ export default function Paper() {
         <Facts paper={paper} />
         <p className="labels">
           {paper.runs && <span className="label runs">runs</span>}
-          <span className="label">{paper.family}</span>
+          {paper.family && <span className="label">{paper.family}</span>}
+          {paper.withdrawnAt && <span className="label">withdrawn {dateInWords(paper.withdrawnAt)}</span>}
         </p>
-        <p className="summary prose">{paper.summary}</p>
+        {paper.authors.length > 0 && <p className="authors">{paper.authors.join(', ')}</p>}
+        {paper.summary && <p className="summary prose">{paper.summary}</p>}
+        {paper.abstract && (
+          <details className="abstract prose" open={paper.summary === null}>
+            <summary>Abstract</summary>
+            <p>{paper.abstract}</p>
+            <p className="where">
+              As the authors wrote it{paper.abstractSource && `; from ${paper.abstractSource}`}
+              {paper.abstractLicence && `, ${paper.abstractLicence}`}
+            </p>
+          </details>
+        )}
         <p className="links">
           {paper.arxiv && (
             <a className="link" href={`https://arxiv.org/abs/${paper.arxiv}`} rel="noopener">
@@ -103,7 +138,7 @@ export default function Paper() {
           </a>
         </div>
         {keeping && <Keep keeping={keeping} />}
-        <Authorship slug={paper.slug} authors={authors} viewer={discussion.viewer} />
+        <Authorship slug={paper.slug} authors={authorsHere} viewer={discussion.viewer} />
       </header>
       {method ? (
         <div>
@@ -111,6 +146,10 @@ export default function Paper() {
           <h2>Lab</h2>
           <p>{method.idea}</p>
           <LabMount slug={paper.slug} />
+          <p>
+            <Link to={`/compare?papers=${paper.slug}`}>Compare it with other mechanisms</Link> on the same
+            input.
+          </p>
         </div>
       ) : (
         <p className="notice">
@@ -169,6 +208,29 @@ export default function Paper() {
           )}
         </section>
       )}
+      <section aria-labelledby="cite-title" className="prose">
+        <h2 id="cite-title">Cite</h2>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+        <pre tabIndex={0}>
+          <code>{bibtex}</code>
+        </pre>
+        <p className="formats">
+          As a file:{' '}
+          <a href={`/papers/${paper.slug}.bib`} download>
+            BibTeX
+          </a>
+          ,{' '}
+          <a href={`/papers/${paper.slug}.ris`} download>
+            RIS
+          </a>
+          ,{' '}
+          <a href={`/papers/${paper.slug}.csl.json`} download>
+            CSL-JSON
+          </a>
+          , <a href={`/papers/${paper.slug}.md`}>this page as Markdown</a>
+        </p>
+      </section>
+      {similar.length > 0 && <Similar papers={similar} />}
       <Discussion {...discussion} />
     </article>
   );

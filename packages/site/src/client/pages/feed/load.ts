@@ -1,0 +1,87 @@
+import { data, redirect } from 'react-router';
+import type { Database } from '../../../server/database.ts';
+import { answersTo } from '../../../server/queries/answers.ts';
+import {
+  cardsByNumber,
+  type FeedPage,
+  families,
+  feed,
+  findPaper,
+  PAGE_SIZE,
+} from '../../../server/queries/papers.ts';
+import { countVerdicts } from '../../../server/queries/verdicts.ts';
+import { votedFor } from '../../../server/queries/votes.ts';
+import { parseQuestion } from '../../../server/search/parse.ts';
+import { MOST_ANSWERS } from '../../../server/search/search.ts';
+import { services } from '../../../server/services.ts';
+import { type FeedQuery, feedQuery, type PaperView } from '../../../shared/schemas.ts';
+import type { CardPaper } from '../../components/card.tsx';
+
+/**
+ * What the address of a feed asks for.
+ * @throws a 400 response that names the parameter, what was given and what is allowed
+ */
+export function readFeedQuery(request: Request): FeedQuery {
+  const given = Object.fromEntries(new URL(request.url).searchParams);
+  const query = feedQuery.safeParse(given);
+  if (query.success) return query.data;
+  const [{ path, message }] = query.error.issues;
+  throw data(`${String(path[0])} is ${given[String(path[0])].slice(0, 200)}; allowed: ${message}.`, {
+    status: 400,
+  });
+}
+
+/** What the cards of these papers need beside them: their verdicts counted, and what this reader voted for. */
+export async function cardsFor(
+  request: Request,
+  papers: readonly PaperView[],
+): Promise<{ loggedIn: boolean; papers: CardPaper[] }> {
+  const { database, ledger, accounts } = services();
+  const viewer = await accounts.viewer(request);
+  const slugs = papers.map(({ slug }) => slug);
+  const voted = viewer ? await votedFor(database, viewer.id, slugs) : new Set<string>();
+  const counts = countVerdicts(ledger.verdicts);
+  return {
+    loggedIn: viewer !== undefined,
+    papers: papers.map((paper) => ({
+      ...paper,
+      verdicts: counts.get(paper.slug) ?? {},
+      voted: voted.has(paper.slug),
+    })),
+  };
+}
+
+/** Families with their counts; a count may be half a minute old, so that a feed costs one query and not two. */
+export async function familyCounts(): Promise<{ family: string; count: number }[]> {
+  const { database } = services();
+  const known = remembered.get(database);
+  if (known && known.until > Date.now()) return known.families;
+  const fresh = families(database);
+  remembered.set(database, { families: fresh, until: Date.now() + 30_000 });
+  fresh.catch(() => remembered.delete(database));
+  return fresh;
+}
+const remembered = new WeakMap<Database, { families: ReturnType<typeof families>; until: number }>();
+
+/** The newest papers, or the answers to a question with the best first. An arXiv id leads to its page. */
+export async function loadFeed(
+  query: FeedQuery,
+): Promise<FeedPage & { total: number | null; missing?: string }> {
+  const { database } = services();
+  const { q, family, runs, page } = query;
+  if (q === '')
+    return { ...(await feed(database, { family, runs: runs === '1' }, 'newest', page - 1)), total: null };
+  const { jump } = parseQuestion(q);
+  if (jump) {
+    const paper = await findPaper(database, { arxiv: jump.id });
+    if (paper) throw redirect(`/papers/${paper.slug}`);
+    return { papers: [], more: false, total: 0, missing: jump.id };
+  }
+  const numbers = await answersTo(database, query);
+  const from = (page - 1) * PAGE_SIZE;
+  return {
+    papers: await cardsByNumber(database, numbers.slice(from, from + PAGE_SIZE)),
+    more: numbers.length > from + PAGE_SIZE,
+    total: numbers.length === MOST_ANSWERS ? null : numbers.length,
+  };
+}

@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Hono } from 'hono';
+import { createApp } from '../app.ts';
+import { type Database, openEmbedded } from '../database.ts';
+import { readLedger } from '../ledger.ts';
+import { preparePapers } from '../prepare.ts';
+import { seed } from '../seed.ts';
+import { ledgerFile, storeLedger } from './fixtures.ts';
+
+/** The site in this process with the 41 papers; its pages are blank. */
+export interface TestSite {
+  database: Database;
+  app: Hono;
+  get(
+    path: string,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; headers: Headers; text: string }>;
+  close(): Promise<void>;
+}
+
+/** @param open makes its database: in memory unless it says otherwise (see databases.ts) */
+export async function openSite(
+  zone = 'UTC',
+  open: () => Promise<Database> = openEmbedded,
+): Promise<TestSite> {
+  const folder = mkdtempSync(join(tmpdir(), 'saccade-site-'));
+  const database = await open();
+  await seed(database);
+  await preparePapers(database, zone);
+  await storeLedger(folder, ledgerFile());
+  const ledger = readLedger(folder, (message) => {
+    throw new Error(message);
+  });
+  const app = createApp({
+    services: { database, ledger },
+    pages: async () => new Response('a page', { headers: { 'Content-Type': 'text/html' } }),
+    client: folder,
+    labAssets: join(import.meta.dirname, '../../../../papers/assets'),
+  });
+  return {
+    database,
+    app,
+    async get(path, headers = {}) {
+      const response = await app.request(path, { headers });
+      return { status: response.status, headers: response.headers, text: await response.text() };
+    },
+    async close() {
+      await database.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
