@@ -3,6 +3,7 @@ import { DeviceError } from '../errors.ts';
 import { roundToHalf } from '../interop/half.ts';
 import { selectionOnReference } from '../select/reference.ts';
 import { attendBackwardReference } from '../softmax/backward-reference.ts';
+import { withDerivatives } from '../softmax/derived-request.ts';
 import { mergeReference } from '../softmax/merge-reference.ts';
 import { attendReference } from '../softmax/reference.ts';
 import { blockSumsShape } from '../softmax/request.ts';
@@ -61,7 +62,9 @@ export class ReferenceDevice implements Device {
           await attendReference(request),
         ),
       attendBackward: async (request) => {
-        const { query, key, value, tables, blockSums } = await attendBackwardReference(request);
+        const { query, key, value, tables, blockSums } = await attendBackwardReference(
+          withDerivatives(request),
+        );
         return {
           query: f64(query, request.query.shape),
           key: f64(key, request.key.shape),

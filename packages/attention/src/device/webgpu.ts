@@ -2,7 +2,6 @@ import { cacheKernelsOnGpu } from '../cache/webgpu.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnGpu } from '../select/webgpu.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
-import { attendBackwardOnGpu } from '../softmax/webgpu-backward.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import { findAdapter, isSoftware } from './adapter.ts';
 import type { Device, GpuTier, Kernels } from './device.ts';
@@ -40,7 +39,11 @@ export class WebGPUDevice implements Device {
     };
     this.kernels = guarded(gpu.inFlight, {
       attend: (request) => attendOnGpu(gpu, request),
-      attendBackward: (request) => attendBackwardOnGpu(gpu, request),
+      // pages that only look do not load what trains
+      attendBackward: async (request) => {
+        const { attendBackwardOnGpu } = await import('../softmax/webgpu-backward.ts');
+        return attendBackwardOnGpu(gpu, request);
+      },
       merge: (request) => mergeOnGpu(gpu, request),
       ...selectionOnGpu(gpu),
       cache: cacheKernelsOnGpu(gpu),

@@ -1,6 +1,7 @@
 import { sizeOf } from '../tensor.ts';
+import type { DerivedRequest } from './derived-request.ts';
 import { attendReference, compileOnHost, onHost } from './reference.ts';
-import { type AttendRequest, type BackwardRequest, blockSumsShape } from './request.ts';
+import { type AttendRequest, blockSumsShape } from './request.ts';
 
 export interface HostGradients {
   query: Float64Array;
@@ -19,7 +20,7 @@ export type VisitPair = (
   scoreGradient: number,
 ) => void;
 
-type Given = Pick<BackwardRequest, 'slope' | 'tableReads' | 'tables' | 'blockSums'> & {
+type Given = Pick<DerivedRequest, 'slope' | 'tableReads' | 'tables' | 'blockSums'> & {
   output: ArrayLike<number>;
   logSumExp: ArrayLike<number>;
   outputGradient: ArrayLike<number>;
@@ -27,7 +28,7 @@ type Given = Pick<BackwardRequest, 'slope' | 'tableReads' | 'tables' | 'blockSum
 };
 
 /** attendBackward() by plain loops in float64: the meaning that every tier must agree with. */
-export async function attendBackwardReference(request: BackwardRequest): Promise<HostGradients> {
+export async function attendBackwardReference(request: DerivedRequest): Promise<HostGradients> {
   const [output, logSumExp, outputGradient, logSumExpGradient] = await Promise.all([
     request.output.read(),
     request.logSumExp.read(),

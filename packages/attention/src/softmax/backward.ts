@@ -1,5 +1,4 @@
 import { ArgumentError, throwIfAborted } from '../errors.ts';
-import { differentiate } from '../mods/derivative.ts';
 import type { TableHandle } from '../mods/expression.ts';
 import { sameShape, type Tensor } from '../tensor.ts';
 import { type AttendOptions, checkAttend } from './attend.ts';
@@ -87,7 +86,6 @@ export function checkBackward(
       `true under the plan '${plan.name}' of key ${plan.keys.kind}`,
       'plans that list key blocks',
     );
-  const derivatives = attention.score && differentiate(attention.score);
   tables.forEach(({ table }, index) => {
     if (table.type === 'i32')
       throw new ArgumentError(where, `tables[${index}]`, 'an integer table', 'float tables');
@@ -101,16 +99,13 @@ export function checkBackward(
     if (tables.findIndex((other) => other.table === table) !== index)
       throw new ArgumentError(where, `tables[${index}]`, 'a table named before', 'each table once');
   });
-  const wanted = tables.map(({ table }) => table);
   return {
     ...attention,
     output: result.output,
     logSumExp: result.logSumExp,
     outputGradient,
     logSumExpGradient,
-    slope: derivatives?.slope,
-    tableReads: derivatives?.reads.filter(({ table }) => wanted.includes(table)) ?? [],
-    tables: wanted,
+    tables: tables.map(({ table }) => table),
     blockSums,
   };
 }

@@ -1,5 +1,4 @@
 import type { Tier } from '../device/device.ts';
-import type { TableDerivative } from '../mods/derivative.ts';
 import type { Table, Traced } from '../mods/expression.ts';
 import { type Plan, queryBlocks } from '../plan.ts';
 import type { DType, Tensor } from '../tensor.ts';
@@ -57,10 +56,7 @@ export interface BackwardRequest extends AttendRequest {
   logSumExp: Tensor; // [batch, heads, queryTokens]
   outputGradient: Tensor; // like output
   logSumExpGradient: Tensor | undefined; // like logSumExp
-  /** ∂score expression/∂score; undefined: 1 everywhere. */
-  slope: Traced | undefined;
-  /** Where the score expression reads the tables whose gradients are wanted. */
-  tableReads: readonly TableDerivative[];
+  /** Float tables that the score expression reads and whose gradients are wanted. */
   tables: readonly Table[];
   /** Sums of dS per (query block, key block) are wanted; only for plans of key blocks. */
   blockSums: boolean;

@@ -3,6 +3,7 @@ import { DeviceError, throwIfAborted } from '../errors.ts';
 import { differsFromOne } from '../mods/derivative.ts';
 import { type Shape, sizeOf } from '../tensor.ts';
 import type { Kernel } from '../wgsl/assemble.ts';
+import { type DerivedRequest, withDerivatives } from './derived-request.ts';
 import { heldBy, type KeyUnits, keyUnits, tokenSlots } from './inverse-plan.ts';
 import { type AttendGradients, type BackwardRequest, blockSumsShape } from './request.ts';
 import type { Storage } from './tiers/access.ts';
@@ -34,7 +35,7 @@ export async function attendBackwardOnGpu(
       needs: `kernels of the tier '${request.tier}'`,
       has: 'those of portable',
     });
-  const pass = new BackwardPass(gpu, request, tiles);
+  const pass = new BackwardPass(gpu, withDerivatives(request), tiles);
   try {
     return await pass.run();
   } catch (error) {
@@ -50,13 +51,13 @@ class BackwardPass {
   readonly results: GpuTensor[] = [];
   private readonly scratch: GPUBuffer[] = [];
   private readonly gpu: Gpu;
-  private readonly request: BackwardRequest;
+  private readonly request: DerivedRequest;
   private readonly tiles: Partial<Record<Side, BackwardTile>>;
   private readonly plan: GpuPlan;
   private readonly units: KeyUnits;
   private readonly expressions: GpuExpressions;
 
-  constructor(gpu: Gpu, request: BackwardRequest, tiles: Partial<Record<Side, BackwardTile>>) {
+  constructor(gpu: Gpu, request: DerivedRequest, tiles: Partial<Record<Side, BackwardTile>>) {
     this.gpu = gpu;
     this.request = request;
     this.tiles = tiles;

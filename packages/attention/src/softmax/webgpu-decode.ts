@@ -1,8 +1,7 @@
 import type { Gpu } from '../device/gpu.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
-import { type DecodeOptions, decodeSplit } from './tiers/decode.ts';
-import { decodeMerge } from './tiers/decode-merge.ts';
+import type { DecodeOptions } from './tiers/decode.ts';
 import { chooseDecodeTile, MOST_DECODE_CHANNELS } from './tiers/decode-tile.ts';
 import { groupsPerSubmission, withOutputs } from './webgpu-output.ts';
 import { meanKeyCount, mostKeys } from './webgpu-plan.ts';
@@ -40,6 +39,11 @@ export function decodes(gpu: Gpu, request: AttendRequest): boolean {
  */
 export async function decodeOnGpu(gpu: Gpu, request: AttendRequest, split?: number): Promise<AttendResult> {
   const { batch, heads, headDim, valueDim, plan, signal } = request;
+  // a page that never decodes does not load these kernels
+  const [{ decodeSplit }, { decodeMerge }] = await Promise.all([
+    import('./tiers/decode.ts'),
+    import('./tiers/decode-merge.ts'),
+  ]);
   const prepared = prepareRequest(gpu, request);
   const shared = sharedHeads(request);
   const { queryBlocks, querySlots } = prepared.shape;

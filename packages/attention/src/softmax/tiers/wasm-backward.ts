@@ -4,6 +4,7 @@ import { differsFromOne } from '../../mods/derivative.ts';
 import type { Node, Traced } from '../../mods/expression.ts';
 import { queryBlocks } from '../../plan.ts';
 import { type Shape, sizeOf } from '../../tensor.ts';
+import { type DerivedRequest, withDerivatives } from '../derived-request.ts';
 import { type AttendGradients, type BackwardRequest, blockSumsShape } from '../request.ts';
 import { separateCausal } from './wasm-causal.ts';
 import type { WasmExpressions } from './wasm-expressions.ts';
@@ -30,7 +31,7 @@ export class WasmBackward {
     const made: WasmTensor[] = [];
     const lease = new Lease(this.runtime);
     try {
-      return await this.compute(request, lease, (shape) => {
+      return await this.compute(withDerivatives(request), lease, (shape) => {
         const tensor = new WasmTensor(this.runtime.device, this.runtime.heap, shape, 'f32');
         made.push(tensor);
         return tensor;
@@ -44,7 +45,7 @@ export class WasmBackward {
   }
 
   private async compute(
-    request: BackwardRequest,
+    request: DerivedRequest,
     lease: Lease,
     make: (shape: Shape) => WasmTensor,
   ): Promise<AttendGradients> {
@@ -169,7 +170,7 @@ export class WasmBackward {
 }
 
 /** The expressions that the kernel evaluates beside the score, the slope first, and the words that name them. */
-function derivedOf({ slope, tableReads, tables, score }: BackwardRequest) {
+function derivedOf({ slope, tableReads, tables, score }: DerivedRequest) {
   const expressions: Traced[] = slope ? [slope] : [];
   const add = (node: Node) => expressions.push({ node, tables: score?.tables ?? [] }) - 1;
   const places = tableReads.map(({ index, partial }) => [

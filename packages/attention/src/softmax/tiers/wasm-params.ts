@@ -1,6 +1,7 @@
 import { bandWords, type Indices, type Plan, queryBlocks } from '../../plan.ts';
 import type { Tensor } from '../../tensor.ts';
-import { type AttendRequest, type BackwardRequest, blockSumsShape } from '../request.ts';
+import type { DerivedRequest } from '../derived-request.ts';
+import { type AttendRequest, blockSumsShape } from '../request.ts';
 
 const WORDS = 68;
 /** Query rows a task, as in assembly/params.ts. */
@@ -68,7 +69,7 @@ export function chunksOf({ queries }: Plan): number {
 export function writeBackwardParams(
   words: Uint32Array,
   call: {
-    request: BackwardRequest;
+    request: DerivedRequest;
     splits: number;
     outputGradient: number;
     rowSums: number;
