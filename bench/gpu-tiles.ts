@@ -32,7 +32,7 @@ const argument = (name: string) => {
 const quick = process.argv.includes('--quick');
 const only = argument('--only') ?? '';
 const tiers = (argument('--tiers')?.split(',') ?? ['portable', 'subgroup', 'matrix']) as GpuTier[];
-const device = await openWebGPU({ dawnFeatures: argument('--dawn')?.split(',') });
+const device = await openWebGPU({ dawnFeatures: argument('--dawn')?.split(','), tuned: false });
 const reference = await openDevice('reference');
 const machine = machineOf(device.gpu);
 console.log(`${device.description}, tier ${device.tier} ${JSON.stringify(device.capabilities)}`);
@@ -40,7 +40,7 @@ console.log(`${device.description}, tier ${device.tier} ${JSON.stringify(device.
 if (process.argv.includes('--suite')) {
   for (const tier of tiers) {
     if (tier === 'matrix' && device.tier !== 'matrix') continue;
-    const forced = await openWebGPU({ tier });
+    const forced = await openWebGPU({ tier, tuned: false });
     // f32 storage passes the matrix tier by
     const cases =
       tier === 'matrix'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { callsOf, median, sampleBusy, timeSteady, wake } from './steady.ts';
+import { fillSample, median, sampleBusy, timeSteady, wake } from './steady.ts';
 
 /** A device whose calls take `cost(time)` ms one after another, and a clock that only it moves. */
 function fakeDevice(cost: (time: number) => number) {
@@ -33,7 +33,23 @@ test('a sample is the time of a call, however many fill it', async () => {
     expect(await sampleBusy(device.timed, calls, 4)).toEqual([2, 2, 2, 2]);
     expect(device.time()).toBe(2 * calls * 5); // one batch ahead of the samples
   }
-  expect([callsOf(0.1), callsOf(5), callsOf(80), callsOf(0)]).toEqual([50, 1, 1, 512]);
+});
+
+test('a sample has as many calls as fill it', async () => {
+  for (const [timeMs, calls] of [
+    [0.125, 40],
+    [3, 2],
+    [80, 1],
+    [0.0078125, 512],
+  ])
+    expect(await fillSample(fakeDevice(() => timeMs).timed)).toBe(calls);
+});
+
+test('batches whose ends are seen together do not count as short', async () => {
+  const device = fakeDevice(() => 1);
+  // a clock that moves every 3 ms
+  const now = () => Math.floor(device.time() / 3) * 3;
+  expect(await fillSample({ ...device.timed, now })).toBeLessThan(8);
 });
 
 test('the next batch is queued before the last one ends', async () => {

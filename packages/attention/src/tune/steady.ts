@@ -16,6 +16,7 @@ const IDLE_MS = 300;
 const WAKING_MS = 1000;
 const MOST_WAKING_MS = 3000;
 const WINDOW_MS = 150;
+const SAMPLES_AT_ONCE = 4;
 /** Medians of two windows that differ by less than this share agree. */
 const AGREEMENT = 0.03;
 /** A sample shorter than this says more about queues and timers than about the work. */
@@ -55,26 +56,40 @@ export async function sampleBusy(
   return times;
 }
 
-/** Calls that fill a sample. */
-export function callsOf(timeMs: number): number {
+/**
+ * How many calls fill a sample. Ends of short batches are seen together, and their difference says nothing: counts grow until
+ * a batch is long enough to be seen by itself.
+ */
+export async function fillSample(timed: Timed): Promise<number> {
+  for (let calls = 1; ; calls = Math.min(MOST_CALLS, 4 * calls)) {
+    const [timeMs] = await sampleBusy(timed, calls, 1);
+    if (calls * timeMs >= LEAST_SAMPLE_MS / 2 || calls === MOST_CALLS) return callsOf(timeMs);
+  }
+}
+
+function callsOf(timeMs: number): number {
   return Math.min(MOST_CALLS, Math.max(1, Math.ceil(LEAST_SAMPLE_MS / timeMs)));
 }
 
 /**
  * Keeps a device busy until successive medians agree, and for a second if it was idle.
- * @returns milliseconds of a call by then
+ * @returns how many calls fill a sample by then
  */
 export async function wake(timed: Timed): Promise<number> {
   const { device, now = () => performance.now() } = timed;
   const start = now();
   const least = start - (lastBusy.get(device) ?? Number.NEGATIVE_INFINITY) > IDLE_MS ? WAKING_MS : 0;
-  let [timeMs] = await sampleBusy(timed, 1, 1);
-  for (let before = Number.NaN; ; before = timeMs) {
-    const calls = callsOf(timeMs);
-    const samples = Math.max(1, Math.ceil(WINDOW_MS / (calls * timeMs)));
-    timeMs = median(await sampleBusy(timed, calls, samples));
+  let calls = await fillSample(timed);
+  for (let before = Number.NaN; ; ) {
+    const from = now();
+    const samples: number[] = [];
+    do samples.push(...(await sampleBusy(timed, calls, SAMPLES_AT_ONCE)));
+    while (now() - from < WINDOW_MS);
+    const timeMs = median(samples);
+    calls = callsOf(timeMs);
     const agrees = Math.abs(timeMs - before) <= AGREEMENT * before && now() - start >= least;
-    if (agrees || now() - start > MOST_WAKING_MS) return timeMs;
+    if (agrees || now() - start > MOST_WAKING_MS) return calls;
+    before = timeMs;
   }
 }
 
@@ -83,7 +98,7 @@ export async function timeSteady(
   timed: Timed,
   samples = 7,
 ): Promise<{ samplesMs: number[]; medianMs: number }> {
-  const samplesMs = await sampleBusy(timed, callsOf(await wake(timed)), samples);
+  const samplesMs = await sampleBusy(timed, await wake(timed), samples);
   return { samplesMs, medianMs: median(samplesMs) };
 }
 
