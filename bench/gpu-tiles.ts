@@ -1,8 +1,8 @@
 // Times candidate tiles of each WebGPU tier beside each other:
 // node bench/gpu-tiles.ts [--only text] [--tiers portable,subgroup,matrix] [--quick] [--json file] [--dawn toggles] [--suite]
 // --suite first runs, on every tier, all cases in which a device must do as the reference does.
-// Every candidate first agrees with the reference on a small odd shape, plain and causal; then the median of ten calls,
-// finish() after each. The last lines name the best tile of each case, and then time what attend() chooses by itself.
+// Every candidate first agrees with the reference on a small odd shape, plain and causal; then the median of seven samples
+// of a device that is kept busy (tune/steady.ts). The last lines name the best tile of each case, and then time what attend() chooses by itself.
 import { writeFileSync } from 'node:fs';
 import type { Device, GpuTier } from '../packages/attention/src/device/device.ts';
 import { openDevice } from '../packages/attention/src/device/open.ts';
@@ -22,6 +22,7 @@ import { attendOnGpu, machineOf } from '../packages/attention/src/softmax/webgpu
 import { runAttend } from '../packages/attention/src/testing/cases.ts';
 import { expectClose, randomArray, tolerances } from '../packages/attention/src/testing/close.ts';
 import { attendCases, deviceCases } from '../packages/attention/src/testing/suite.ts';
+import { median, sampleBusy, timeSteady } from '../packages/attention/src/tune/steady.ts';
 import { arrayBytes } from '../packages/attention/src/wgsl/assemble.ts';
 
 const argument = (name: string) => {
@@ -31,7 +32,7 @@ const argument = (name: string) => {
 const quick = process.argv.includes('--quick');
 const only = argument('--only') ?? '';
 const tiers = (argument('--tiers')?.split(',') ?? ['portable', 'subgroup', 'matrix']) as GpuTier[];
-const device = await openWebGPU({ dawnFeatures: argument('--dawn')?.split(',') });
+const device = await openWebGPU({ dawnFeatures: argument('--dawn')?.split(','), tuned: false });
 const reference = await openDevice('reference');
 const machine = machineOf(device.gpu);
 console.log(`${device.description}, tier ${device.tier} ${JSON.stringify(device.capabilities)}`);
@@ -39,7 +40,7 @@ console.log(`${device.description}, tier ${device.tier} ${JSON.stringify(device.
 if (process.argv.includes('--suite')) {
   for (const tier of tiers) {
     if (tier === 'matrix' && device.tier !== 'matrix') continue;
-    const forced = await openWebGPU({ tier });
+    const forced = await openWebGPU({ tier, tuned: false });
     // f32 storage passes the matrix tier by
     const cases =
       tier === 'matrix'
@@ -235,29 +236,21 @@ async function agrees(forced: ForcedTile, headDim: number, dtype: DType, causal:
   expectClose(await run(device), await run(reference), tolerances[dtype]);
 }
 
+/** Median and samples of a call; --quick only shows that it runs. */
 async function time(request: AttendRequest, forced: ForcedTile | undefined) {
-  const samples: number[] = [];
-  /** Milliseconds of a call, with `calls` queued behind each other: the wait at the end is not the kernel's. */
-  const once = async (calls: number) => {
-    const start = performance.now();
-    let tier: string | undefined;
-    for (let i = 0; i < calls; i++) {
+  let tier: GpuTier | undefined;
+  const timed = {
+    work: async () => {
       const result = await attendOnGpu(device.gpu, request, forced);
-      tier = result.tier;
+      tier = result.tier as GpuTier;
       result.output.dispose();
       result.logSumExp.dispose();
-    }
-    await device.finish();
-    return { timeMs: (performance.now() - start) / calls, tier };
+    },
+    device,
   };
-  const { tier } = await once(1);
-  // an idle GPU clocks down: work brings it up again
-  const warm = performance.now() + (quick ? 0 : 900);
-  while (performance.now() < warm) await once(4);
-  const calls = quick ? 1 : Math.max(1, Math.ceil(15 / (await once(1)).timeMs));
-  for (let i = 0; i < (quick ? 2 : 7); i++) samples.push((await once(calls)).timeMs);
-  const sorted = [...samples].sort((a, b) => a - b);
-  return { samples, medianMs: sorted[Math.floor(sorted.length / 2)], tier };
+  if (!quick) return { ...(await timeSteady(timed)), tier };
+  const samplesMs = await sampleBusy(timed, 1, 2);
+  return { samplesMs, medianMs: median(samplesMs), tier };
 }
 
 const results: Record<string, unknown>[] = [];
@@ -268,12 +261,12 @@ async function measure(
   forced: ForcedTile | undefined,
   text: string,
 ) {
-  const { medianMs, samples, tier } = await time(request, forced);
+  const { medianMs, samplesMs, tier } = await time(request, forced);
   const tflops = flops / medianMs / 1e9;
   console.log(
     `${name}: ${text}${forced ? '' : ` (tier ${tier})`}: ${medianMs.toFixed(3)} ms, ${tflops.toFixed(2)} TFLOP/s`,
   );
-  results.push({ name, tile: text, tier, forced, medianMs, tflops, samples });
+  results.push({ name, tile: text, tier, forced, medianMs, tflops, samplesMs });
   return tflops;
 }
 

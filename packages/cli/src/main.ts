@@ -10,6 +10,7 @@ import { grantRole, type RoleOptions } from './commands/role.ts';
 import { type RunOptions, run } from './commands/run.ts';
 import { type ServeOptions, serve } from './commands/serve.ts';
 import { show } from './commands/show.ts';
+import { type TuneCommandOptions, tuneKernels } from './commands/tune.ts';
 import { type Console, type Context, exitCodeOf, processConsole, reportError } from './console.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -118,6 +119,14 @@ function build(console: Console, context: Context, ended: (code: number) => void
     .option('--machine <name>', 'a name for this machine instead of its GPU or processor')
     .option('--results <folder>', 'where results go instead of results/')
     .action(async (slugs: string[], options: CheckOptions) => ended(await check(context, slugs, options)));
+  withDevice(command('tune', "times the tiles of this GPU's kernels and keeps the fastest for later runs"))
+    .option('--head-dim <numbers>', 'channels of a head, 64,128 by default')
+    .option('--dtype <names>', 'of the tensors, f16,f32 by default')
+    .option('--mask <names>', 'dense,causal,blocks-64 by default; also gathered, band, ranges and more')
+    .option('--tokens <numbers>', 'tokens of a call, 2048,8192 by default')
+    .option('--heads <numbers>', 'batch times heads of a call, 16 by default')
+    .option('--quick', 'headDim 64, dense and causal, 2048 tokens, unless said otherwise')
+    .action(async (options: TuneCommandOptions) => ended(await tuneKernels(context, options)));
   command('devices', 'tells what this machine offers').action(() => devices(context));
   command('serve', 'serves the site')
     .option('--port <number>', 'port, 4173 by default')

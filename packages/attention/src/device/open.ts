@@ -18,6 +18,8 @@ export interface OpenOptions {
    * finding mistakes. Without it such a token or block counts as no key. Default: false.
    */
   debug?: boolean;
+  /** false: kernels have their tiers' own tiles, whatever tune() found on this adapter. WebGPU only. */
+  tuned?: boolean;
 }
 
 const kinds = ['reference', 'wasm', 'webgpu'] as const;

@@ -1,6 +1,7 @@
 import { cacheKernelsOnGpu } from '../cache/webgpu.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnGpu } from '../select/webgpu.ts';
+import { retileWith } from '../softmax/retile.ts';
 import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import { findAdapter, isSoftware } from './adapter.ts';
@@ -118,7 +119,7 @@ export async function openWebGPU(options: OpenOptions = {}): Promise<WebGPUDevic
   open.add(device);
   const gpu = new Gpu(device, { software, tier, usable: usableFeatures(adapter), borrowed: false });
   gpu.lost.then(() => open.delete(device));
-  return new WebGPUDevice(gpu, describe(adapter.info, software), options.debug);
+  return joined(gpu, describe(adapter.info, software), options);
 }
 
 function borrow(device: GPUDevice, options: OpenOptions): WebGPUDevice {
@@ -129,7 +130,21 @@ function borrow(device: GPUDevice, options: OpenOptions): WebGPUDevice {
   const usable = usableFeatures({ features: device.features, info });
   const tier = resolveTier(options.tier, usable, software);
   const gpu = new Gpu(device, { software, tier, usable, borrowed: true });
-  return new WebGPUDevice(gpu, `${describe(info, software)}, shared`, options.debug);
+  return joined(gpu, `${describe(info, software)}, shared`, options);
+}
+
+function joined(
+  gpu: Gpu,
+  description: string,
+  { debug, tuned, dawnFeatures = [] }: OpenOptions,
+): WebGPUDevice {
+  // nothing waits for it, and where it cannot be loaded the tiers' own tiles do
+  if (tuned !== false)
+    import('../softmax/tuned.ts').then(
+      ({ openTunedTiles }) => openTunedTiles(gpu, retileWith, dawnFeatures),
+      () => {},
+    );
+  return new WebGPUDevice(gpu, description, debug);
 }
 
 function describe(info: GPUAdapterInfo, software: boolean): string {

@@ -6,6 +6,7 @@ import { sizeOf } from '../tensor.ts';
 import { assemble, wgsl } from '../wgsl/assemble.ts';
 import { read, uniform, write } from '../wgsl/bindings.ts';
 import type { AttendRequest, AttendResult, MergeRequest } from './request.ts';
+import { retiled } from './retile.ts';
 import { readNumber, type Storage } from './tiers/access.ts';
 import { chooseForward, type ForcedTile, forcedForward, type Machine } from './tiers/forward.ts';
 import { decodeOnGpu, decodes } from './webgpu-decode.ts';
@@ -14,26 +15,28 @@ import { withOutputs } from './webgpu-output.ts';
 import { meanKeyCount } from './webgpu-plan.ts';
 import { prepareRequest, tilesOfBlock } from './webgpu-request.ts';
 
-/** attend() on WebGPU. `forced` names a tier's tile, for measuring; else few rows against many keys are decoded. */
+/**
+ * attend() on WebGPU. Few rows against many keys are decoded, others run on the tile that a search found, or on the tier's
+ * own choice. `forced`, for measuring: that tile, or the own choice whatever a search found.
+ */
 export async function attendOnGpu(
   gpu: Gpu,
   request: AttendRequest,
-  forced?: ForcedTile,
+  forced?: ForcedTile | 'own',
 ): Promise<AttendResult> {
   gpu.check();
   const only = request.tier as GpuTier | undefined;
   if (only !== undefined) requireTier(only, gpu.features);
   if (!forced && decodes(gpu, request)) return decodeOnGpu(gpu, request);
   const { batch, heads, headDim, valueDim, plan, signal } = request;
-  const prepared = prepareRequest(gpu, request);
-  const machine = machineOf(gpu);
-  const cut = {
-    queryBlock: Math.min(plan.queries.block, plan.queries.slots),
-    keys: { slots: prepared.shape.keySlots, block: prepared.shape.keyBlock },
-  };
-  const { kernel, queryTile, tier } = forced
-    ? forcedForward(prepared.options, cut, machine, forced)
-    : chooseForward(prepared.options, cut, machine, gpu.tier, only);
+  const { prepared, blocks, machine } = tiledCall(gpu, request);
+  const own = () => chooseForward(prepared.options, blocks, machine, gpu.tier, only);
+  const { kernel, queryTile, tier } =
+    forced === undefined
+      ? retiled(gpu, { request, options: prepared.options, blocks, machine, own: own() })
+      : forced === 'own'
+        ? own()
+        : forcedForward(prepared.options, blocks, machine, forced);
   const shape = { ...prepared.shape, blockTiles: tilesOfBlock(request, queryTile) };
   return withOutputs(gpu, request, prepared.options, tier, async (output, logSumExp) => {
     const all = batch * heads * shape.queryBlocks * shape.blockTiles;
@@ -49,6 +52,15 @@ export async function attendOnGpu(
     const values = { ...buffers, shape } as never;
     await launchInPieces(gpu, { kernel, values, groups, flops, signal });
   });
+}
+
+/** A request with all that the choice of its tile depends on. */
+export function tiledCall(gpu: Gpu, request: AttendRequest) {
+  const { queries } = request.plan;
+  const prepared = prepareRequest(gpu, request);
+  const { keySlots: slots, keyBlock: block } = prepared.shape;
+  const blocks = { queryBlock: Math.min(queries.block, queries.slots), keys: { slots, block } };
+  return { prepared, blocks, machine: machineOf(gpu) };
 }
 
 /** What the choice of a tile depends on. */

@@ -107,6 +107,19 @@ export function forcedForward(
   }
 }
 
+/** The kernel of a given tile; without one, of the tier's own choice. */
+export function forwardOf(
+  options: ForwardOptions,
+  blocks: Blocks,
+  machine: Machine,
+  tier: GpuTier,
+  tile: ForcedTile | undefined,
+): ForwardKernel {
+  return tile
+    ? forcedForward(options, blocks, machine, tile)
+    : chooseForward(options, blocks, machine, tier, tier);
+}
+
 function portableKernel(options: ForwardOptions, tile: TileShape): ForwardKernel {
   return kept('portable', options, tile, () => portableForward({ ...options, tile }));
 }

@@ -173,6 +173,18 @@ export function registersOf({ fragments, headFragments, valueFragments, keyFragm
   return fragments * (4 * headFragments + 8 * valueFragments + 8 * keyFragments) + 40;
 }
 
+/** Whether a tile fits the device, and its fragments the registers. */
+export function matrixTileFits(
+  shape: MatrixShape,
+  limits: { memoryBytes: number; threads: number },
+): boolean {
+  return (
+    shape.threads <= limits.threads &&
+    Object.values(shape.memory).reduce((sum, array) => sum + arrayBytes(array), 0) <= limits.memoryBytes &&
+    registersOf(shape) <= Math.min(MOST_REGISTERS.lane, MOST_REGISTERS.all / shape.threads)
+  );
+}
+
 /**
  * The first tile of the list that a query block fills more than half of, that the registers hold and that fits the device;
  * undefined: none does, or the storage is not f16, and a lower tier is the right one.
@@ -193,10 +205,6 @@ export function chooseMatrixTile(
     )
     .find(
       (shape) =>
-        (shape.queryTile === smallest || queryBlock > shape.queryTile / 2) &&
-        shape.threads <= limits.threads &&
-        Object.values(shape.memory).reduce((sum, array) => sum + arrayBytes(array), 0) <=
-          limits.memoryBytes &&
-        registersOf(shape) <= Math.min(MOST_REGISTERS.lane, MOST_REGISTERS.all / shape.threads),
+        (shape.queryTile === smallest || queryBlock > shape.queryTile / 2) && matrixTileFits(shape, limits),
     );
 }

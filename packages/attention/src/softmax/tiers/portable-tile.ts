@@ -107,6 +107,18 @@ function softwareTile(valueDim: number): Tile {
 /** vec4 accumulators of a thread: more spill out of the registers. */
 const MOST_ACCUMULATORS = 16;
 
+/** Whether a tile fits the device, and its accumulators the registers. */
+export function portableTileFits(
+  shape: TileShape,
+  limits: { memoryBytes: number; threads: number },
+): boolean {
+  return (
+    memoryBytes(shape) <= limits.memoryBytes &&
+    shape.threads <= limits.threads &&
+    (shape.columns * shape.rowsPerThread <= MOST_ACCUMULATORS || shape.rowsPerThread === 1)
+  );
+}
+
 /**
  * The largest tile that a query block fills at least half of, that the registers hold, and that fits into `memoryLimit` bytes
  * (with a smaller chunk, then with half the keys).
@@ -124,13 +136,7 @@ export function chooseTile(
     for (const keyTile of [tile.keyTile, tile.keyTile / 2]) {
       for (const chunk of [8, 4, 2]) {
         const shape = shapeOf({ ...tile, keyTile, chunk }, headDim, valueDim);
-        const accumulators = shape.columns * shape.rowsPerThread;
-        if (
-          memoryBytes(shape) <= limits.memoryBytes &&
-          shape.threads <= limits.threads &&
-          (accumulators <= MOST_ACCUMULATORS || shape.rowsPerThread === 1)
-        )
-          return shape;
+        if (portableTileFits(shape, limits)) return shape;
       }
     }
   }

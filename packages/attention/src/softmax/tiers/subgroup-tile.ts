@@ -164,6 +164,18 @@ function softwareTile(valueDim: number): SubgroupTile {
   };
 }
 
+/** Whether a tile fits the device, and its accumulators the registers. */
+export function subgroupTileFits(
+  shape: SubgroupShape,
+  limits: { memoryBytes: number; threads: number },
+): boolean {
+  return (
+    sharedBytes(shape) <= limits.memoryBytes &&
+    shape.threads <= limits.threads &&
+    (shape.together * shape.columns + shape.keysPerThread / 4) * shape.rowsPerThread <= MOST_ACCUMULATORS
+  );
+}
+
 /**
  * The first tile of the list that a query block fills at least half of, that the registers hold and that fits the device;
  * undefined: none does, and the portable kernel, which loads channels in chunks, is the better one.
@@ -173,19 +185,14 @@ export function chooseSubgroupTile(
   queryBlock: number,
   limits: { memoryBytes: number; threads: number; software: boolean; subgroupMin: number },
 ): SubgroupShape | undefined {
-  const fits = (shape: SubgroupShape) =>
-    sharedBytes(shape) <= limits.memoryBytes && shape.threads <= limits.threads;
   if (limits.software) {
     const shape = subgroupShape(softwareTile(options.valueDim), options, limits.subgroupMin);
-    return fits(shape) ? shape : undefined;
+    // registers are no limit where there are none
+    return sharedBytes(shape) <= limits.memoryBytes && shape.threads <= limits.threads ? shape : undefined;
   }
   const smallest = Math.min(...tiles.map((tile) => tile.queryTile));
   return tiles
     .filter((tile) => tile.queryTile === smallest || queryBlock > tile.queryTile / 2)
     .map((tile) => subgroupShape(tile, options, limits.subgroupMin))
-    .find(
-      (shape) =>
-        fits(shape) &&
-        (shape.together * shape.columns + shape.keysPerThread / 4) * shape.rowsPerThread <= MOST_ACCUMULATORS,
-    );
+    .find((shape) => subgroupTileFits(shape, limits));
 }

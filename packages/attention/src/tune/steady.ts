@@ -1,0 +1,109 @@
+import { throwIfAborted } from '../errors.ts';
+
+/** What is timed, and how the end of it is seen. */
+export interface Timed {
+  /** Queues one call. Resolves when it is queued, not when it is done. */
+  work: () => Promise<unknown>;
+  /** finish() resolves when all that was queued before is done. */
+  device: { finish(): Promise<void> };
+  signal?: AbortSignal;
+  /** Milliseconds from any start; default: performance.now(). */
+  now?: () => number;
+}
+
+/** After this long without work a GPU clocks down; back at work it reads up to four times slow for a second, in steps. */
+const IDLE_MS = 300;
+const WAKING_MS = 1000;
+const MOST_WAKING_MS = 3000;
+const WINDOW_MS = 150;
+const SAMPLES_AT_ONCE = 4;
+/** Medians of two windows that differ by less than this share agree. */
+const AGREEMENT = 0.03;
+/** A sample shorter than this says more about queues and timers than about the work. */
+const LEAST_SAMPLE_MS = 5;
+const MOST_CALLS = 512;
+
+/** When a device last ended a sample. */
+const lastBusy = new WeakMap<object, number>();
+
+/**
+ * Milliseconds of a call, sample by sample, while the device is never idle: a sample is a batch of `calls` that was queued
+ * while the batch before it ran, from the end of that one to its own.
+ */
+export async function sampleBusy(
+  { work, device, signal, now = () => performance.now() }: Timed,
+  calls: number,
+  samples: number,
+): Promise<number[]> {
+  const queue = async () => {
+    throwIfAborted(signal);
+    for (let i = 0; i < calls; i++) await work();
+    const done = device.finish().then(now);
+    done.catch(() => {}); // it throws where it is awaited, a batch later
+    return { done };
+  };
+  const times: number[] = [];
+  let last = Number.NaN;
+  let running = await queue();
+  for (let i = 0; i <= samples; i++) {
+    const next = i < samples ? await queue() : undefined;
+    const end = await running.done;
+    if (i > 0) times.push((end - last) / calls);
+    last = end;
+    lastBusy.set(device, end);
+    if (next) running = next;
+  }
+  return times;
+}
+
+/**
+ * How many calls fill a sample. Ends of short batches are seen together, and their difference says nothing: counts grow until
+ * a batch is long enough to be seen by itself.
+ */
+export async function fillSample(timed: Timed): Promise<number> {
+  for (let calls = 1; ; calls = Math.min(MOST_CALLS, 4 * calls)) {
+    const [timeMs] = await sampleBusy(timed, calls, 1);
+    if (calls * timeMs >= LEAST_SAMPLE_MS / 2 || calls === MOST_CALLS) return callsOf(timeMs);
+  }
+}
+
+function callsOf(timeMs: number): number {
+  return Math.min(MOST_CALLS, Math.max(1, Math.ceil(LEAST_SAMPLE_MS / timeMs)));
+}
+
+/**
+ * Keeps a device busy until successive medians agree, and for a second if it was idle.
+ * @returns how many calls fill a sample by then
+ */
+export async function wake(timed: Timed): Promise<number> {
+  const { device, now = () => performance.now() } = timed;
+  const start = now();
+  const least = start - (lastBusy.get(device) ?? Number.NEGATIVE_INFINITY) > IDLE_MS ? WAKING_MS : 0;
+  let calls = await fillSample(timed);
+  for (let before = Number.NaN; ; ) {
+    const from = now();
+    const samples: number[] = [];
+    do samples.push(...(await sampleBusy(timed, calls, SAMPLES_AT_ONCE)));
+    while (now() - from < WINDOW_MS);
+    const timeMs = median(samples);
+    calls = callsOf(timeMs);
+    const agrees = Math.abs(timeMs - before) <= AGREEMENT * before && now() - start >= least;
+    if (agrees || now() - start > MOST_WAKING_MS) return calls;
+    before = timeMs;
+  }
+}
+
+/** Milliseconds of a call on a device that is awake: the median of `samples`, each of 5 ms or more. */
+export async function timeSteady(
+  timed: Timed,
+  samples = 7,
+): Promise<{ samplesMs: number[]; medianMs: number }> {
+  const samplesMs = await sampleBusy(timed, await wake(timed), samples);
+  return { samplesMs, medianMs: median(samplesMs) };
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
