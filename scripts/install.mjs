@@ -19,7 +19,9 @@ export function pinnedNode() {
 export function childEnvironment(extra = {}) {
   const separator = process.platform === 'win32' ? ';' : ':';
   const path = `${join(root, 'node_modules/.bin')}${separator}${process.env.PATH ?? ''}`;
-  return { ...process.env, PATH: path, ...extra };
+  // Compiled modules are kept: a second start does not compile them again.
+  const NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE ?? join(root, '.cache/compile');
+  return { ...process.env, PATH: path, NODE_COMPILE_CACHE, ...extra };
 }
 
 /** Why node_modules does not match package-lock.json; undefined when it does. */

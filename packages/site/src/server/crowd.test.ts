@@ -83,8 +83,9 @@ async function vote(servers: readonly Started[], cookies: readonly string[]): Pr
 }
 
 async function counts(address: string): Promise<Record<string, number>> {
-  const all = (await (await fetch(`${address}/api/papers`)).json()) as { slug: string; upvotes: number }[];
-  return Object.fromEntries(papers.map((slug) => [slug, all.find((paper) => paper.slug === slug)!.upvotes]));
+  const of = async (slug: string) =>
+    ((await (await fetch(`${address}/api/papers/${slug}`)).json()) as { upvotes: number }).upvotes;
+  return Object.fromEntries(await Promise.all(papers.map(async (slug) => [slug, await of(slug)] as const)));
 }
 
 const expected = Object.fromEntries(

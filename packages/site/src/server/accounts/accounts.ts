@@ -1,10 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import { betterAuth } from 'better-auth';
-import { magicLink } from 'better-auth/plugins';
 import type { Database } from '../database.ts';
 import type { Mailer } from '../mail/mailer.ts';
-import { loginMail } from '../mail/messages.ts';
-import { dialectOn } from './dialect.ts';
+import type { Auth } from './auth.ts';
 
 /** What each role may do beyond the one before it. */
 export const roles = ['reader', 'author', 'curator', 'admin'] as const;
@@ -30,98 +26,40 @@ export interface Accounts {
   leave(request: Request): Promise<string[]>;
 }
 
-const LINK_MINUTES = 10;
-const SESSION_DAYS = 30;
+export interface AccountOptions {
+  database: Database;
+  mailer: Mailer;
+  /** Where readers reach the site, such as https://papers.example.org */
+  origin: string;
+  /** Signs the cookies. */
+  secret: string;
+}
 
 /**
  * Accounts by mailed link, on better-auth: tokens of 190 bits, stored hashed, used once within ten minutes; sessions
  * whose cookie is signed and, on https, bound to this host by its name.
- * @param origin where readers reach the site, such as https://papers.example.org
- * @param secret signs the cookies
  */
-export function createAccounts(options: {
-  database: Database;
-  mailer: Mailer;
-  origin: string;
-  secret: string;
-}): Accounts {
-  const { database, mailer, origin, secret } = options;
+export function createAccounts(options: AccountOptions): Accounts {
+  const { database, origin } = options;
   const secure = origin.startsWith('https://');
   const cookie = secure ? '__Host-saccade' : 'saccade';
-  const auth = betterAuth({
-    database: { dialect: dialectOn(database), type: 'postgres' },
-    baseURL: origin,
-    trustedOrigins: [origin],
-    secret,
-    telemetry: { enabled: false },
-    // Ours are in limits.ts; better-auth's own routes are not served at all.
-    rateLimit: { enabled: false },
-    logger: { disabled: true },
-    advanced: {
-      // The prefix __Host- is part of the name below; better-auth would add __Secure- before it.
-      useSecureCookies: false,
-      cookies: { session_token: { name: cookie, attributes: { secure } } },
-      ipAddress: { disableIpTracking: true },
-      database: { generateId: () => randomBytes(12).toString('hex') },
-    },
-    user: {
-      modelName: 'users',
-      fields: { emailVerified: 'email_verified', createdAt: 'created_at', updatedAt: 'updated_at' },
-    },
-    session: {
-      modelName: 'sessions',
-      expiresIn: SESSION_DAYS * 86_400,
-      fields: {
-        userId: 'user_id',
-        expiresAt: 'expires_at',
-        createdAt: 'created_at',
-        updatedAt: 'updated_at',
-        ipAddress: 'ip_address',
-        userAgent: 'user_agent',
-      },
-    },
-    account: {
-      modelName: 'identities',
-      fields: {
-        accountId: 'account_id',
-        providerId: 'provider_id',
-        userId: 'user_id',
-        accessToken: 'access_token',
-        refreshToken: 'refresh_token',
-        idToken: 'id_token',
-        accessTokenExpiresAt: 'access_token_expires_at',
-        refreshTokenExpiresAt: 'refresh_token_expires_at',
-        createdAt: 'created_at',
-        updatedAt: 'updated_at',
-      },
-    },
-    verification: {
-      modelName: 'logins',
-      fields: { expiresAt: 'expires_at', createdAt: 'created_at', updatedAt: 'updated_at' },
-    },
-    databaseHooks: {
-      user: { create: { before: async (user) => ({ data: { ...user, name: provisionalName() } }) } },
-    },
-    plugins: [
-      magicLink({
-        storeToken: 'hashed',
-        expiresIn: LINK_MINUTES * 60,
-        sendMagicLink: async ({ email, token, metadata }) => {
-          const address = new URL('/login/link', origin);
-          address.searchParams.set('token', token);
-          address.searchParams.set('next', String(metadata?.next ?? '/'));
-          await mailer.send(loginMail({ to: email, address: address.href, minutes: LINK_MINUTES }));
-        },
-      }),
-    ],
-  });
+  // An hour may pass before anybody logs in, and the library takes a second to load.
+  let made: Promise<Auth> | undefined;
+  const auth = () => {
+    made ??= import('./auth.ts').then(({ createAuth }) => createAuth(options, { cookie, secure }));
+    return made;
+  };
   const headers = new Headers({ origin });
   return {
     sendLink: async (email, next) => {
-      await auth.api.signInMagicLink({ body: { email, metadata: { next } }, headers });
+      await (await auth()).api.signInMagicLink({ body: { email, metadata: { next } }, headers });
     },
     redeem: async (token) => {
-      const response = await auth.api.magicLinkVerify({ query: { token }, headers, asResponse: true });
+      const response = await (await auth()).api.magicLinkVerify({
+        query: { token },
+        headers,
+        asResponse: true,
+      });
       if (!response.ok) return undefined;
       const { user } = (await response.json()) as { user: { id: string } };
       const [row] = await database.query('SELECT 1 FROM users WHERE id = $1 AND suspended_at IS NULL', [
@@ -133,7 +71,7 @@ export function createAccounts(options: {
     },
     viewer: async (request) => {
       if (!request.headers.get('cookie')?.includes(`${cookie}=`)) return undefined;
-      const found = await auth.api.getSession({ headers: request.headers });
+      const found = await (await auth()).api.getSession({ headers: request.headers });
       if (!found) return undefined;
       const [row] = await database.query<Viewer>(
         `SELECT id, name, role, is_bot AS "isBot", created_at AS "createdAt" FROM users
@@ -143,14 +81,11 @@ export function createAccounts(options: {
       return row;
     },
     leave: async (request) => {
-      const response = await auth.api.signOut({ headers: request.headers, asResponse: true });
+      const response = await (await auth()).api.signOut({ headers: request.headers, asResponse: true });
       return response.headers.getSetCookie();
     },
   };
 }
-
-/** A name that says nothing of the address; its owner chooses another on the account page. */
-export const provisionalName = () => `reader-${randomBytes(4).toString('hex')}`;
 
 /** Has the viewer this role, or one above it? */
 export function mayActAs(viewer: Viewer | undefined, role: Role): boolean {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { provisionalName, type Role, type Viewer } from '../accounts/accounts.ts';
+import type { Role, Viewer } from '../accounts/accounts.ts';
+import { provisionalName } from '../accounts/provisional-name.ts';
 import type { Database, Queries } from '../database.ts';
 import { Refused } from '../refused.ts';
 import { lockPaper, recount, touchedBy } from './counts.ts';
