@@ -8,9 +8,10 @@ import { exports } from './exports/routes.ts';
 import { feeds } from './feeds.ts';
 import { clientAddress, headers, sameOrigin } from './security.ts';
 import type { Services } from './services.ts';
+import { oneClick } from './subscribe.ts';
 
 export interface AppOptions {
-  services: Pick<Services, 'database' | 'ledger' | 'bench'>;
+  services: Pick<Services, 'database' | 'ledger' | 'mailer' | 'bench'>;
   /** Answers everything that is a page. */
   pages: (request: Request) => Promise<Response>;
   /** Folder of the built client. */
@@ -30,6 +31,7 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
   const app = new Hono();
   app.use('*', compress());
   app.use('*', headers(options.origin));
+  app.route('/', oneClick(services));
   app.use('*', sameOrigin(options.origin));
   app.use('*', clientAddress(options.proxies ?? 0));
   app.get('/healthz', async (context) => {

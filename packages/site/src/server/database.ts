@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite, types } from '@electric-sql/pglite';
+import { type ConstructorOptions, fromPglite } from 'pg-boss';
 
 /** Runs one statement with $1, $2 …; lists go in as arrays, JSON as text. */
 export interface Queries {
@@ -14,6 +15,8 @@ export interface Queries {
  */
 export interface Database extends Queries {
   readonly engine: 'embedded' | 'postgresql';
+  /** How the queue of jobs reaches the same database. */
+  readonly queue: Pick<ConstructorOptions, 'db' | 'backend' | 'connectionString' | 'max'>;
   /**
    * All or nothing. Inside `work` only the queries that it is given may be used: the embedded database has one
    * connection, and would wait for itself. On a server `work` runs again after a deadlock, so it changes nothing else.
@@ -39,6 +42,7 @@ export async function openEmbedded(directory?: string): Promise<Database> {
   });
   const database: Database = {
     engine: 'embedded',
+    queue: { db: fromPglite(pglite), backend: 'pglite' },
     query: async (sql, parameters) => (await pglite.query(sql, parameters as unknown[])).rows as never,
     transaction: (work) =>
       pglite.transaction((inner) =>

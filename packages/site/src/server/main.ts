@@ -8,6 +8,8 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
+import { type Jobs, startJobs } from './jobs/jobs.ts';
+import { siteJobs } from './jobs/site-jobs.ts';
 import { readLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { DirectoryInUse, takeDirectory } from './lock.ts';
@@ -34,6 +36,7 @@ async function main(): Promise<void> {
   // Only the embedded database must have its directory for itself; a server takes any number of processes.
   const lock = databaseUrl ? undefined : takeDirectory(data);
   let database: Database | undefined;
+  let jobs: Jobs | undefined;
   try {
     if (databaseUrl) {
       database = await openPostgres(databaseUrl, (message) => console.error(message));
@@ -65,12 +68,19 @@ async function main(): Promise<void> {
     });
     const origin = settings.origin ?? address;
     const secret = settings.secret ?? secretOf(data);
-    const mailer = settings.smtp ? smtp(settings.smtp.url, settings.smtp.from) : outbox(join(data, 'outbox'));
+    const mailer = settings.smtp
+      ? smtp(settings.smtp.url, settings.smtp.from, settings.dkim)
+      : outbox(join(data, 'outbox'));
+    jobs = await startJobs(database, siteJobs({ database, mailer, origin, zone: 'UTC' }), (message) =>
+      console.error(message),
+    );
     const services: Services = {
       database,
       ledger,
       bench,
       mailer,
+      jobs,
+      origin,
       accounts: createAccounts({ database, mailer, origin, secret }),
       limits: createLimits(database, secret),
       corpus: corpusOf(database),
@@ -94,6 +104,7 @@ async function main(): Promise<void> {
       if (stopping) return;
       stopping = true;
       server.close(async () => {
+        await jobs?.stop();
         mailer.close();
         await database?.close();
         lock?.release();
@@ -105,6 +116,7 @@ async function main(): Promise<void> {
     process.on('SIGINT', stop);
     process.on('SIGTERM', stop);
   } catch (error) {
+    await jobs?.stop();
     await database?.close();
     lock?.release();
     throw error;
