@@ -166,7 +166,7 @@ onEachEngine('digests', (open) => {
     expect(unfolded).toContain(`List-Unsubscribe: <${origin}/unsubscribe/${token}>`);
     expect(unfolded).toContain('List-Unsubscribe-Post: List-Unsubscribe=One-Click');
     expect(mail.messageId).toMatch(/^<digest-2026-03-03-[0-9a-f-]{36}@papers.example.org>$/);
-    const covered = /DKIM-Signature:.*?h=([^;]+);/i
+    const covered = /DKIM-Signature:.*?; h=([^;]+);/i
       .exec(unfolded)![1]
       .toLowerCase()
       .split(/[:\s]+/);

@@ -101,14 +101,15 @@ async function claimOne(
   claim: string,
 ): Promise<Delivery | undefined> {
   const [row] = await database.query<Delivery>(
-    `UPDATE deliveries d SET state = 'claimed', claim = $1, attempts = attempts + 1,
+    `WITH next AS MATERIALIZED (
+       SELECT d.subscriber_id, d.edition, s.email, s.token FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id
+       WHERE s.state = 'active' AND d.try_at <= now()
+         AND (d.state = 'planned' OR (d.state = 'claimed' AND d.claimed_until < now()))
+       ORDER BY d.try_at, d.subscriber_id LIMIT 1 FOR UPDATE OF d SKIP LOCKED)
+     UPDATE deliveries d SET state = 'claimed', claim = $1, attempts = attempts + 1,
        claimed_until = now() + make_interval(secs => $2)
-     FROM subscribers s WHERE s.id = d.subscriber_id AND (d.subscriber_id, d.edition) = (
-       SELECT subscriber_id, edition FROM deliveries JOIN subscribers ON subscribers.id = subscriber_id
-       WHERE subscribers.state = 'active' AND try_at <= now()
-         AND (deliveries.state = 'planned' OR (deliveries.state = 'claimed' AND claimed_until < now()))
-       ORDER BY try_at, subscriber_id LIMIT 1 FOR UPDATE OF deliveries SKIP LOCKED)
-     RETURNING d.subscriber_id AS "subscriberId", d.edition, d.first_day AS "firstDay", d.attempts, s.email, s.token`,
+     FROM next WHERE d.subscriber_id = next.subscriber_id AND d.edition = next.edition
+     RETURNING d.subscriber_id AS "subscriberId", d.edition, d.first_day AS "firstDay", d.attempts, next.email, next.token`,
     [claim, leaseSeconds],
   );
   return row;
