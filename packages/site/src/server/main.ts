@@ -13,8 +13,10 @@ import { siteJobs } from './jobs/site-jobs.ts';
 import { readLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { DirectoryInUse, takeDirectory } from './lock.ts';
+import { createLog } from './log.ts';
 import { outbox } from './mail/outbox.ts';
 import { smtp } from './mail/smtp.ts';
+import { createMetrics } from './metrics.ts';
 import { operator } from './operator.ts';
 import { openPostgres } from './postgres.ts';
 import { preparePapers } from './prepare.ts';
@@ -31,6 +33,8 @@ const root = join(site, '../..');
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const { port, host, data, results, bench: benchFolder, databaseUrl, zone } = settings;
+  const log = createLog(settings.log);
+  const complain = (message: string) => log.warn(message);
   const bundle = join(site, 'build/server/index.js');
   if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
   // Only the embedded database must have its directory for itself; a server takes any number of processes.
@@ -39,7 +43,7 @@ async function main(): Promise<void> {
   let jobs: Jobs | undefined;
   try {
     if (databaseUrl) {
-      database = await openPostgres(databaseUrl, (message) => console.error(message));
+      database = await openPostgres(databaseUrl, complain);
     } else {
       if (!existsSync(join(data, 'postgres'))) console.log(`Making a database in ${data} …`);
       database = await openEmbedded(join(data, 'postgres'));
@@ -47,10 +51,11 @@ async function main(): Promise<void> {
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
     await preparePapers(database, zone);
-    const ledger = readLedger(results ?? join(root, 'results'), (message) => console.error(message));
-    const bench = readBench(benchFolder ?? join(root, 'bench/results'), (message) => console.error(message));
+    const ledger = readLedger(results ?? join(root, 'results'), complain);
+    const bench = readBench(benchFolder ?? join(root, 'bench/results'), complain);
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
     let app: Hono | undefined;
+    let stopping = false;
     const server = serve({
       // Mails name the address, and with port 0 it is known only once we listen.
       fetch: (request, bindings) => app?.fetch(request, bindings) ?? new Response(null, { status: 503 }),
@@ -71,9 +76,7 @@ async function main(): Promise<void> {
     const mailer = settings.smtp
       ? smtp(settings.smtp.url, settings.smtp.from, settings.dkim)
       : outbox(join(data, 'outbox'));
-    jobs = await startJobs(database, siteJobs({ database, mailer, origin, zone: 'UTC' }), (message) =>
-      console.error(message),
-    );
+    jobs = await startJobs(database, siteJobs({ database, mailer, origin, zone }), complain);
     const services: Services = {
       database,
       ledger,
@@ -96,10 +99,12 @@ async function main(): Promise<void> {
       origin,
       proxies: settings.proxies,
       operator: operator(database, secret, zone),
+      metrics: createMetrics(database, log),
+      log,
+      isReady: () => !stopping,
     });
     lock?.announce(address);
     console.log(`Saccade serves ${address} (data in ${databaseUrl ? nameOf(databaseUrl) : data})`);
-    let stopping = false;
     const stop = () => {
       if (stopping) return;
       stopping = true;

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { isZone } from '../shared/subscription.ts';
+import { logLevels } from './log.ts';
 import type { Dkim } from './mail/smtp.ts';
 
 /** Set but empty is not set: compose files and units often leave a variable empty. */
@@ -31,6 +33,7 @@ const schema = z.object({
     z.string().regex(/^[^\r\n]*@[^\r\n]*$/, 'an address, such as Saccade <papers@example.org>'),
   ),
   SACCADE_ZONE: optional(z.string().refine(isZone, 'a time zone such as Europe/Zurich')),
+  SACCADE_LOG: optional(z.enum(logLevels, `one of ${logLevels.join(', ')}`)),
   DKIM_DOMAIN: optional(z.string().regex(/^[a-z0-9.-]+$/i, 'a domain, such as example.org')),
   DKIM_SELECTOR: optional(z.string().regex(/^[a-z0-9._-]+$/i, 'a selector, such as saccade')),
   DKIM_KEY_FILE: optional(z.string()),
@@ -57,6 +60,8 @@ export interface Settings {
   proxies: number;
   /** A mail server and a sender; without them mail stays in the outbox. */
   smtp?: { url: string; from: string };
+  /** From which level on the log is written. */
+  log: (typeof logLevels)[number];
   /** Signs mail through SMTP_URL. */
   dkim?: Dkim;
 }
@@ -88,6 +93,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     secret: rest.SACCADE_SECRET,
     proxies: rest.SACCADE_PROXIES ?? 0,
     smtp: rest.SMTP_URL && rest.MAIL_FROM ? { url: rest.SMTP_URL, from: rest.MAIL_FROM } : undefined,
+    log: rest.SACCADE_LOG ?? 'warn',
     dkim: dkimOf(rest),
   };
 }
@@ -112,11 +118,3 @@ function dkimOf(given: { DKIM_DOMAIN?: string; DKIM_SELECTOR?: string; DKIM_KEY_
 
 /** Holds a password, so messages do not repeat it. */
 const secret = new Set(['DATABASE_URL', 'SACCADE_SECRET', 'SMTP_URL']);
-
-function isZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}

@@ -8,8 +8,8 @@ import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
 import { readLedger } from './ledger.ts';
-import { preparePapers } from './prepare.ts';
 import { outbox } from './mail/outbox.ts';
+import { preparePapers } from './prepare.ts';
 import { seed } from './seed.ts';
 import { ledgerFile, storeLedger } from './testing/fixtures.ts';
 

@@ -39,6 +39,9 @@ onEachEngine('digests', (open) => {
     await day('tuesday', '2026-03-03');
     await day('tuesday-too', '2026-03-03');
     await day('thursday', '2026-03-05');
+    await database.query(
+      "UPDATE papers SET summary = NULL, abstract = 'An abstract of $O(n)$.' WHERE slug = 'tuesday-too'",
+    );
   }, 120_000);
   afterAll(() => database?.close());
   beforeEach(async () => {
@@ -159,6 +162,7 @@ onEachEngine('digests', (open) => {
     expect(mail.subject).toBe('2 papers, 2026-03-03');
     for (const part of [mail.text, mail.html]) {
       expect(part).toContain('Title of tuesday-too');
+      expect(part).toContain('An abstract of O(n).');
       expect(part).toContain(`${origin}/papers/tuesday-too`);
       expect(part).toContain(`${origin}/unsubscribe/${token}`);
     }

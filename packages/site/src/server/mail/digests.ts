@@ -8,6 +8,7 @@
 //   `handed`, and the admin sees it as not confirmed. Sending it again could make it two, so nobody does.
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../database.ts';
+import { excerpt } from '../queries/papers.ts';
 import type { Mailer } from './mailer.ts';
 import { type DigestPaper, digestMail } from './messages.ts';
 
@@ -171,12 +172,13 @@ async function deliver(
 }
 
 /** The papers of an edition, the hottest first. */
-function papersBetween(database: Database, firstDay: string, edition: string): Promise<DigestPaper[]> {
-  return database.query<DigestPaper>(
-    `SELECT slug, title, summary, author_count AS "authorCount" FROM papers WHERE listed_on BETWEEN $1 AND $2
+async function papersBetween(database: Database, firstDay: string, edition: string): Promise<DigestPaper[]> {
+  const rows = await database.query<DigestPaper & { abstract: string | null }>(
+    `SELECT slug, title, summary, abstract, author_count AS "authorCount" FROM papers WHERE listed_on BETWEEN $1 AND $2
      ORDER BY hot DESC NULLS LAST, slug`,
     [firstDay, edition],
   );
+  return rows.map(({ abstract, ...paper }) => ({ ...paper, summary: paper.summary ?? excerpt(abstract) }));
 }
 
 /** Subscribers of one edition get the same papers: they are read once in a run. */

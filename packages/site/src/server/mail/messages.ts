@@ -50,7 +50,8 @@ export function alreadyMail({ to, address }: { to: string; address: string }): M
 export interface DigestPaper {
   slug: string;
   title: string;
-  summary: string;
+  /** Ours, or the beginning of the abstract; null where neither is known. */
+  summary: string | null;
   authorCount: number | null;
 }
 
@@ -80,12 +81,14 @@ export function digestMail(digest: {
   const more = rest > 0 ? `and ${rest} more on ${origin}` : '';
   const authors = ({ authorCount }: DigestPaper) =>
     authorCount === null ? '' : ` (${authorCount} ${authorCount === 1 ? 'author' : 'authors'})`;
-  const text = shown.map(
-    (paper) => `${paper.title}${authors(paper)}\n${paper.summary}\n${origin}/papers/${paper.slug}\n`,
+  const text = shown.map((paper) =>
+    [`${paper.title}${authors(paper)}`, paper.summary, `${origin}/papers/${paper.slug}\n`]
+      .filter(Boolean)
+      .join('\n'),
   );
   const html = shown.map(
     (paper) =>
-      `<h2 style="font-size:1.1em"><a href="${escapeHtml(`${origin}/papers/${paper.slug}`)}">${escapeHtml(paper.title)}</a>${authors(paper)}</h2>\n<p>${escapeHtml(paper.summary)}</p>`,
+      `<h2 style="font-size:1.1em"><a href="${escapeHtml(`${origin}/papers/${paper.slug}`)}">${escapeHtml(paper.title)}</a>${authors(paper)}</h2>${paper.summary ? `\n<p>${escapeHtml(paper.summary)}</p>` : ''}`,
   );
   return {
     to,
