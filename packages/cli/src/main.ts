@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { deviceKinds, tiers } from './choose.ts';
 import { type AttendOptions, attendFile } from './commands/attend.ts';
+import { type BackupOptions, backUp } from './commands/backup.ts';
 import { type CheckOptions, check } from './commands/check.ts';
 import { devices } from './commands/devices.ts';
 import { type ImportOptions, importPapers, importSources } from './commands/import.ts';
@@ -151,6 +152,13 @@ function build(console: Console, context: Context, ended: (code: number) => void
     .action(async (email: string, role: string, options: RoleOptions) =>
       ended(await grantRole(context, email, role, options)),
     );
+  command('backup <file>', 'writes everything that the site keeps to a file; the site may serve meanwhile')
+    .option('--data <folder>', 'where the database lies, ./data by default')
+    .action(async (file: string, options: BackupOptions) => backUp(context, 'backup', file, options));
+  command('restore <file>', 'puts a backup in the place of what the site keeps; stop the site first')
+    .option('--replace', 'also where there are accounts or subscribers')
+    .option('--data <folder>', 'where the database lies, ./data by default')
+    .action(async (file: string, options: BackupOptions) => backUp(context, 'restore', file, options));
   program.addHelpText(
     'after',
     `

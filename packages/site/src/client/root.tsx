@@ -1,5 +1,6 @@
 import { type ReactNode, use } from 'react';
 import {
+  Form,
   isRouteErrorResponse,
   Link,
   Links,
@@ -75,6 +76,20 @@ export function Layout({ children }: { children: ReactNode }) {
               <NavLink to="/login">Log in</NavLink>
             )}
           </nav>
+          <Form method="post" action="/subscribe" className="by-mail">
+            <input type="hidden" name="source" value="header" />
+            <label htmlFor="by-mail">Papers by mail</label>
+            <input
+              id="by-mail"
+              name="email"
+              type="email"
+              placeholder="you@example.org"
+              autoComplete="email"
+              required
+              maxLength={254}
+            />
+            <button type="submit">Subscribe</button>
+          </Form>
         </header>
         <main id="main" tabIndex={-1}>
           {children}

@@ -11,6 +11,9 @@ export default [
   route('about', 'pages/about/about.tsx'),
   route('login', 'pages/login/login.tsx'),
   route('login/link', 'pages/login/link.tsx'),
+  route('subscribe', 'pages/subscribe/subscribe.tsx'),
+  route('subscribe/confirm', 'pages/subscribe/confirm.tsx'),
+  route('unsubscribe/:token', 'pages/subscribe/manage.tsx'),
   route('account', 'pages/account/account.tsx'),
   route('account/export', 'pages/account/export.ts'),
   route('notifications', 'pages/notifications/notifications.tsx'),
@@ -22,5 +25,6 @@ export default [
   route('admin/accounts', 'pages/admin/accounts.tsx'),
   route('admin/audit', 'pages/admin/audit.tsx'),
   route('admin/outbox', 'pages/admin/outbox.tsx'),
+  route('admin/jobs', 'pages/admin/jobs.tsx'),
   route('*', 'pages/missing.tsx'),
 ] satisfies RouteConfig;

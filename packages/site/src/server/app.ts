@@ -3,14 +3,17 @@ import { join } from 'node:path';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono } from 'hono';
 import { compress } from 'hono/compress';
+import type { Logger } from 'pino';
 import { api } from './api/routes.ts';
 import { exports } from './exports/routes.ts';
 import { feeds } from './feeds.ts';
+import { isLocal, type Metrics, routeOf } from './metrics.ts';
 import { clientAddress, headers, sameOrigin } from './security.ts';
 import type { Services } from './services.ts';
+import { oneClick } from './subscribe.ts';
 
 export interface AppOptions {
-  services: Pick<Services, 'database' | 'ledger' | 'bench'>;
+  services: Pick<Services, 'database' | 'ledger' | 'mailer' | 'bench'>;
   /** Answers everything that is a page. */
   pages: (request: Request) => Promise<Response>;
   /** Folder of the built client. */
@@ -21,6 +24,11 @@ export interface AppOptions {
   origin?: string;
   /** How many proxies before the site are believed. */
   proxies?: number;
+  metrics?: Metrics;
+  /** Hears of errors that nobody answered. */
+  log?: Pick<Logger, 'error'>;
+  /** False while it stops: a proxy sends no more requests then. */
+  isReady?: () => boolean;
   /** Routes for commands on this machine. */
   operator?: Hono;
 }
@@ -28,13 +36,26 @@ export interface AppOptions {
 /** All routes of the site on one Hono app; testable with app.request(). */
 export function createApp({ services, pages, client, labAssets, ...options }: AppOptions): Hono {
   const app = new Hono();
+  const { metrics } = options;
+  if (metrics) app.use('*', metrics.measure);
   app.use('*', compress());
   app.use('*', headers(options.origin));
+  app.route('/', oneClick(services));
   app.use('*', sameOrigin(options.origin));
   app.use('*', clientAddress(options.proxies ?? 0));
-  app.get('/healthz', async (context) => {
-    await services.database.query('SELECT 1');
-    return context.json({ ok: true });
+  app.get('/healthz', (context) => context.json({ ok: true }));
+  app.get('/readyz', async (context) => {
+    const ok =
+      (options.isReady?.() ?? true) &&
+      (await services.database.query('SELECT 1').then(
+        () => true,
+        () => false,
+      ));
+    return context.json({ ok }, ok ? 200 : 503);
+  });
+  app.get('/metrics', async (context) => {
+    if (!metrics || !isLocal(context)) return context.notFound();
+    return context.body(await metrics.text(), 200, { 'Content-Type': metrics.contentType });
   });
   app.route('/api', api(services, options.origin));
   app.route('/feeds', feeds(services, options.origin));
@@ -80,7 +101,7 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
   if (options.operator) app.route('/operator', options.operator);
   app.all('*', (context) => pages(context.req.raw));
   app.onError((error, context) => {
-    console.error(JSON.stringify({ level: 'error', path: context.req.path, message: error.message }));
+    options.log?.error({ err: error, route: routeOf(context.req.path) }, 'request failed');
     return context.text('Something went wrong on this server. Nothing was lost; try again.', 500);
   });
   return app;

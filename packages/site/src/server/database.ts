@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite, types } from '@electric-sql/pglite';
+import { type ConstructorOptions, fromPglite } from 'pg-boss';
 
 /** Runs one statement with $1, $2 …; lists go in as arrays, JSON as text. */
 export interface Queries {
@@ -14,6 +15,8 @@ export interface Queries {
  */
 export interface Database extends Queries {
   readonly engine: 'embedded' | 'postgresql';
+  /** How the queue of jobs reaches the same database. */
+  readonly queue: Pick<ConstructorOptions, 'db' | 'backend' | 'connectionString' | 'max'>;
   /**
    * All or nothing. Inside `work` only the queries that it is given may be used: the embedded database has one
    * connection, and would wait for itself. On a server `work` runs again after a deadlock, so it changes nothing else.
@@ -39,6 +42,7 @@ export async function openEmbedded(directory?: string): Promise<Database> {
   });
   const database: Database = {
     engine: 'embedded',
+    queue: { db: fromPglite(pglite), backend: 'pglite' },
     query: async (sql, parameters) => (await pglite.query(sql, parameters as unknown[])).rows as never,
     transaction: (work) =>
       pglite.transaction((inner) =>
@@ -72,23 +76,31 @@ const MIGRATION_LOCK = 7_220_041;
  * @returns the names of those that this call applied
  */
 export async function migrate(database: Database): Promise<string[]> {
-  const folder = join(import.meta.dirname, 'migrations');
-  const names = readdirSync(folder)
-    .filter((file) => file.endsWith('.sql'))
-    .sort();
   const applied: string[] = [];
-  for (const name of names) {
+  for (const name of migrationNames()) {
     const ran = await database.transaction(async (inner) => {
       await inner.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
       await inner.query(
         'CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
       );
       if ((await inner.query('SELECT 1 FROM migrations WHERE name = $1', [name])).length > 0) return false;
-      await inner.script(readFileSync(join(folder, name), 'utf8'));
-      await inner.query('INSERT INTO migrations (name) VALUES ($1)', [name]);
+      await runMigration(inner, name);
       return true;
     });
     if (ran) applied.push(name);
   }
   return applied;
+}
+
+const migrations = join(import.meta.dirname, 'migrations');
+
+/** The migrations of this program, in their order. */
+export const migrationNames = (): string[] =>
+  readdirSync(migrations)
+    .filter((file) => file.endsWith('.sql'))
+    .sort();
+
+export async function runMigration(inner: Transaction, name: string): Promise<void> {
+  await inner.script(readFileSync(join(migrations, name), 'utf8'));
+  await inner.query('INSERT INTO migrations (name) VALUES ($1)', [name]);
 }

@@ -8,11 +8,15 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
+import { type Jobs, startJobs } from './jobs/jobs.ts';
+import { siteJobs } from './jobs/site-jobs.ts';
 import { readLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { DirectoryInUse, takeDirectory } from './lock.ts';
+import { createLog } from './log.ts';
 import { outbox } from './mail/outbox.ts';
 import { smtp } from './mail/smtp.ts';
+import { createMetrics } from './metrics.ts';
 import { operator } from './operator.ts';
 import { openPostgres } from './postgres.ts';
 import { preparePapers } from './prepare.ts';
@@ -29,14 +33,17 @@ const root = join(site, '../..');
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const { port, host, data, results, bench: benchFolder, databaseUrl, zone } = settings;
+  const log = createLog(settings.log);
+  const complain = (message: string) => log.warn(message);
   const bundle = join(site, 'build/server/index.js');
   if (!existsSync(bundle)) throw new Error(`${bundle} is missing; npm start builds it`);
   // Only the embedded database must have its directory for itself; a server takes any number of processes.
   const lock = databaseUrl ? undefined : takeDirectory(data);
   let database: Database | undefined;
+  let jobs: Jobs | undefined;
   try {
     if (databaseUrl) {
-      database = await openPostgres(databaseUrl, (message) => console.error(message));
+      database = await openPostgres(databaseUrl, complain);
     } else {
       if (!existsSync(join(data, 'postgres'))) console.log(`Making a database in ${data} …`);
       database = await openEmbedded(join(data, 'postgres'));
@@ -44,10 +51,11 @@ async function main(): Promise<void> {
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
     await preparePapers(database, zone);
-    const ledger = readLedger(results ?? join(root, 'results'), (message) => console.error(message));
-    const bench = readBench(benchFolder ?? join(root, 'bench/results'), (message) => console.error(message));
+    const ledger = readLedger(results ?? join(root, 'results'), complain);
+    const bench = readBench(benchFolder ?? join(root, 'bench/results'), complain);
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
     let app: Hono | undefined;
+    let stopping = false;
     const server = serve({
       // Mails name the address, and with port 0 it is known only once we listen.
       fetch: (request, bindings) => app?.fetch(request, bindings) ?? new Response(null, { status: 503 }),
@@ -65,12 +73,17 @@ async function main(): Promise<void> {
     });
     const origin = settings.origin ?? address;
     const secret = settings.secret ?? secretOf(data);
-    const mailer = settings.smtp ? smtp(settings.smtp.url, settings.smtp.from) : outbox(join(data, 'outbox'));
+    const mailer = settings.smtp
+      ? smtp(settings.smtp.url, settings.smtp.from, settings.dkim)
+      : outbox(join(data, 'outbox'));
+    jobs = await startJobs(database, siteJobs({ database, mailer, origin, zone }), complain);
     const services: Services = {
       database,
       ledger,
       bench,
       mailer,
+      jobs,
+      origin,
       accounts: createAccounts({ database, mailer, origin, secret }),
       limits: createLimits(database, secret),
       corpus: corpusOf(database),
@@ -86,14 +99,17 @@ async function main(): Promise<void> {
       origin,
       proxies: settings.proxies,
       operator: operator(database, secret, zone),
+      metrics: createMetrics(database, log),
+      log,
+      isReady: () => !stopping,
     });
     lock?.announce(address);
     console.log(`Saccade serves ${address} (data in ${databaseUrl ? nameOf(databaseUrl) : data})`);
-    let stopping = false;
     const stop = () => {
       if (stopping) return;
       stopping = true;
       server.close(async () => {
+        await jobs?.stop();
         mailer.close();
         await database?.close();
         lock?.release();
@@ -105,6 +121,7 @@ async function main(): Promise<void> {
     process.on('SIGINT', stop);
     process.on('SIGTERM', stop);
   } catch (error) {
+    await jobs?.stop();
     await database?.close();
     lock?.release();
     throw error;

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { streamText } from 'hono/streaming';
 import { z } from 'zod';
 import { roles } from './accounts/accounts.ts';
+import { backup } from './backup.ts';
 import type { Database } from './database.ts';
 import { politeClient } from './import/client.ts';
 import { importPapers, importSchema } from './import/import.ts';
@@ -13,6 +14,8 @@ export const roleSchema = z.object({
   email: z.email('a mail address').max(254, 'at most 254 characters'),
   role: z.enum(roles, `one of ${roles.join(', ')}`),
 });
+
+const backupSchema = z.object({ path: z.string().startsWith('/', 'an absolute path') });
 
 /** What commands on the server's own machine ask of a running server. Everybody else finds nothing here. */
 export function operator(database: Database, secret: string, zone: string): Hono {
@@ -48,6 +51,17 @@ export function operator(database: Database, secret: string, zone: string): Hono
         await say({ error: (error as Error).message });
       }
     });
+  });
+  routes.post('/backup', async (context) => {
+    const asked = backupSchema.safeParse(await context.req.json().catch(() => undefined));
+    if (!asked.success) return context.json({ error: asked.error.issues[0].message }, 400);
+    try {
+      await backup(database, asked.data.path);
+    } catch (error) {
+      // Whoever asks owns this machine, so the reason may be told: a folder that is not there, a full disk.
+      return context.json({ error: (error as Error).message }, 400);
+    }
+    return context.json({});
   });
   return routes;
 }

@@ -31,6 +31,8 @@ export async function openPostgres(url: string, complain: (message: string) => v
   pool.on('error', (error) => complain(`PostgreSQL closed a connection: ${error.message}`));
   const database: Database = {
     engine: 'postgresql',
+    // Connections of its own, so that jobs and requests do not wait for each other.
+    queue: { connectionString: url, max: 3 },
     query: queriesOn(pool).query,
     transaction: async (work) => {
       for (let attempt = 1; ; attempt++) {

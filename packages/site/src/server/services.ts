@@ -1,6 +1,7 @@
 import type { Accounts } from './accounts/accounts.ts';
 import type { BenchStore } from './bench.ts';
 import type { Database } from './database.ts';
+import type { Jobs } from './jobs/jobs.ts';
 import type { Ledger } from './ledger.ts';
 import type { Limits } from './limits.ts';
 import type { Mailer } from './mail/mailer.ts';
@@ -16,6 +17,9 @@ export interface Services {
   accounts: Accounts;
   mailer: Mailer;
   limits: Limits;
+  jobs: Jobs;
+  /** Where readers reach the site: in mails. */
+  origin: string;
   /** All papers as vectors, for recommendations. */
   corpus: () => Promise<Corpus>;
 }

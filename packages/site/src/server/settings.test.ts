@@ -14,6 +14,8 @@ test('without variables it is localhost:4173 and ./data', () => {
     secret: undefined,
     proxies: 0,
     smtp: undefined,
+    dkim: undefined,
+    log: 'warn',
   });
 });
 
@@ -39,6 +41,12 @@ test.each([
     'SACCADE_ORIGIN is papers.example.org; allowed: scheme and host',
   ],
   [{ SACCADE_ORIGIN: 'https://example.org/papers' }, 'allowed: scheme and host'],
+  [{ SACCADE_LOG: 'all' }, 'SACCADE_LOG is all; allowed: one of error, warn, info'],
+  [{ DKIM_DOMAIN: 'example.org' }, 'allowed: all three or none'],
+  [
+    { DKIM_DOMAIN: 'example.org', DKIM_SELECTOR: 'a', DKIM_KEY_FILE: '/nowhere' },
+    'DKIM_KEY_FILE is /nowhere; allowed: a file that can be read',
+  ],
   [{ SACCADE_SECRET: 'short' }, 'SACCADE_SECRET is not understood; allowed: at least 32 characters'],
   [{ SMTP_URL: 'smtp://host' }, 'MAIL_FROM is missing'],
   [{ SMTP_URL: 'smtp://host', MAIL_FROM: 'a@b\r\nBcc: c@d' }, 'allowed: an address'],

@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { isZone } from '../shared/subscription.ts';
+import { logLevels } from './log.ts';
+import type { Dkim } from './mail/smtp.ts';
 
 /** Set but empty is not set: compose files and units often leave a variable empty. */
 const optional = <Schema extends z.ZodType>(schema: Schema) =>
@@ -29,6 +33,10 @@ const schema = z.object({
     z.string().regex(/^[^\r\n]*@[^\r\n]*$/, 'an address, such as Saccade <papers@example.org>'),
   ),
   SACCADE_ZONE: optional(z.string().refine(isZone, 'a time zone such as Europe/Zurich')),
+  SACCADE_LOG: optional(z.enum(logLevels, `one of ${logLevels.join(', ')}`)),
+  DKIM_DOMAIN: optional(z.string().regex(/^[a-z0-9.-]+$/i, 'a domain, such as example.org')),
+  DKIM_SELECTOR: optional(z.string().regex(/^[a-z0-9._-]+$/i, 'a selector, such as saccade')),
+  DKIM_KEY_FILE: optional(z.string()),
 });
 
 export interface Settings {
@@ -52,6 +60,10 @@ export interface Settings {
   proxies: number;
   /** A mail server and a sender; without them mail stays in the outbox. */
   smtp?: { url: string; from: string };
+  /** From which level on the log is written. */
+  log: (typeof logLevels)[number];
+  /** Signs mail through SMTP_URL. */
+  dkim?: Dkim;
 }
 
 /**
@@ -81,16 +93,28 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     secret: rest.SACCADE_SECRET,
     proxies: rest.SACCADE_PROXIES ?? 0,
     smtp: rest.SMTP_URL && rest.MAIL_FROM ? { url: rest.SMTP_URL, from: rest.MAIL_FROM } : undefined,
+    log: rest.SACCADE_LOG ?? 'warn',
+    dkim: dkimOf(rest),
   };
+}
+
+function dkimOf(given: { DKIM_DOMAIN?: string; DKIM_SELECTOR?: string; DKIM_KEY_FILE?: string }) {
+  const { DKIM_DOMAIN, DKIM_SELECTOR, DKIM_KEY_FILE } = given;
+  if (!DKIM_DOMAIN && !DKIM_SELECTOR && !DKIM_KEY_FILE) return undefined;
+  if (!DKIM_DOMAIN || !DKIM_SELECTOR || !DKIM_KEY_FILE)
+    throw new Error(
+      'DKIM_DOMAIN, DKIM_SELECTOR and DKIM_KEY_FILE are not all set; allowed: all three or none',
+    );
+  let privateKey: string;
+  try {
+    privateKey = readFileSync(DKIM_KEY_FILE, 'utf8');
+  } catch {
+    throw new Error(`DKIM_KEY_FILE is ${DKIM_KEY_FILE}; allowed: a file that can be read`);
+  }
+  if (!privateKey.includes('PRIVATE KEY'))
+    throw new Error(`DKIM_KEY_FILE is ${DKIM_KEY_FILE}; allowed: a private key as PEM`);
+  return { domainName: DKIM_DOMAIN, keySelector: DKIM_SELECTOR, privateKey };
 }
 
 /** Holds a password, so messages do not repeat it. */
 const secret = new Set(['DATABASE_URL', 'SACCADE_SECRET', 'SMTP_URL']);
-
-function isZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}

@@ -8,6 +8,7 @@ import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
 import { readLedger } from './ledger.ts';
+import { outbox } from './mail/outbox.ts';
 import { preparePapers } from './prepare.ts';
 import { seed } from './seed.ts';
 import { ledgerFile, storeLedger } from './testing/fixtures.ts';
@@ -24,6 +25,7 @@ beforeAll(async () => {
   await storeLedger(folder, ledgerFile());
   app = createApp({
     services: {
+      mailer: outbox(folder),
       database,
       ledger: readLedger(folder, (message) => expect.fail(message)),
       bench: readBench(join(folder, 'bench'), (message) => expect.fail(message)),

@@ -11,6 +11,7 @@ const keptSchema = z.object({
   subject: z.string(),
   text: z.string(),
   html: z.string(),
+  messageId: z.string().optional(),
   headers: z.record(z.string(), z.string()).optional(),
 });
 
@@ -31,13 +32,14 @@ export function outbox(folder: string): Mailer {
   return {
     kind: 'outbox',
     kept,
-    send: async (message) => {
+    send: async (message, handOver) => {
       refuseLineBreaks(message);
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const at = new Date().toISOString();
       const id = `${at.replace(/[:.]/g, '-')}-${randomBytes(4).toString('hex')}`;
       const draft = join(folder, `${id}.draft`);
       await writeFile(draft, JSON.stringify({ id, at, ...message }), { mode: 0o600 });
+      await handOver?.();
       await rename(draft, join(folder, `${id}.json`));
     },
     forget: async (address) => {

@@ -37,7 +37,8 @@ const cardOf = (row: CardRow): PaperView => ({
 
 const detailOf = (row: DetailRow): PaperDetail => ({ ...row, runs: runs(row.slug) });
 
-function excerpt(abstract: string | null): string | null {
+/** The beginning of an abstract, as plain text. */
+export function excerpt(abstract: string | null): string | null {
   if (abstract === null) return null;
   const text = plainText(abstract);
   if (text.length <= EXCERPT) return text;

@@ -106,6 +106,10 @@ export async function exportOf(database: Queries, id: string): Promise<Record<st
     savedSearches: await rows(
       'SELECT name, query, created_at AS "createdAt" FROM saved_searches WHERE user_id = $1 ORDER BY created_at',
     ),
+    papersByMail: await rows(
+      `SELECT state, cadence, hour, zone, consent, source, created_at AS "createdAt", confirmed_at AS "confirmedAt"
+       FROM subscribers WHERE email = (SELECT email FROM users WHERE id = $1)`,
+    ),
     authorships: await rows(
       'SELECT slug, author_name AS "authorName", evidence, status, reason, created_at AS "createdAt" FROM authorships WHERE user_id = $1 ORDER BY created_at',
     ),
@@ -133,6 +137,7 @@ export function deleteAccount(database: Database, id: string): Promise<string | 
       [id],
     );
     await inner.query(`DELETE FROM logins WHERE value::jsonb ->> 'email' = $1`, [user.email]);
+    await inner.query('DELETE FROM subscribers WHERE email = $1', [user.email]);
     await inner.query('DELETE FROM users WHERE id = $1', [id]);
     for (const { slug } of touched) await recount(inner, slug);
     return user.email;

@@ -6,6 +6,7 @@ import { createApp } from '../app.ts';
 import { readBench } from '../bench.ts';
 import { type Database, openEmbedded } from '../database.ts';
 import { readLedger } from '../ledger.ts';
+import { outbox } from '../mail/outbox.ts';
 import { preparePapers } from '../prepare.ts';
 import { seed } from '../seed.ts';
 import { ledgerFile, storeLedger } from './fixtures.ts';
@@ -36,7 +37,7 @@ export async function openSite(
   });
   const bench = readBench(folder, () => {});
   const app = createApp({
-    services: { database, ledger, bench },
+    services: { database, ledger, bench, mailer: outbox(join(folder, 'outbox')) },
     pages: async () => new Response('a page', { headers: { 'Content-Type': 'text/html' } }),
     client: folder,
     labAssets: join(import.meta.dirname, '../../../../papers/assets'),

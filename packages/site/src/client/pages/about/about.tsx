@@ -52,6 +52,12 @@ export default function About() {
         arXiv id or address leads to its page. The cards’ small pictures are attention maps of the mechanism
         on a sample of its lab: a row a query, a column a key.
       </p>
+      <h2>Papers by mail</h2>
+      <p>
+        Nothing comes before you have confirmed. Then it is one mail for each day that has papers, or one a
+        week, without pixels or counted links. Each mail has a link that ends it; nothing of the subscription
+        is kept after that.
+      </p>
       <h2>Keys</h2>
       <p>
         <kbd>/</kbd> search · <kbd>j</kbd> and <kbd>k</kbd> next and previous paper · <kbd>?</kbd> this list

@@ -11,6 +11,7 @@ export function Tabs({ isAdmin }: { isAdmin: boolean }) {
         <NavLink to="/admin/accounts">Accounts</NavLink>
         <NavLink to="/admin/audit">Audit</NavLink>
         {isAdmin && <NavLink to="/admin/outbox">Outbox</NavLink>}
+        {isAdmin && <NavLink to="/admin/jobs">Jobs</NavLink>}
       </nav>
       <Refused />
     </>

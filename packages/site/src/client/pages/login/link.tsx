@@ -3,16 +3,11 @@ import { z } from 'zod';
 import { clientOf, localPath, refusal, within } from '../../../server/act.ts';
 import { parseForm, Refused } from '../../../server/refused.ts';
 import { services } from '../../../server/services.ts';
+import { privateHeaders } from '../../headers.ts';
 
 const linkForm = z.object({ token: z.string().min(1).max(200) });
 
-/** The token in this page's address goes to no other site, and into no cache. With `no-referrer` the form would have no origin. */
-export function headers({ actionHeaders }: { actionHeaders: Headers }) {
-  const own = new Headers(actionHeaders);
-  own.set('Referrer-Policy', 'same-origin');
-  own.set('Cache-Control', 'no-store');
-  return own;
-}
+export const headers = privateHeaders;
 
 export const meta = () => [{ title: 'Log in · Saccade' }, { name: 'robots', content: 'noindex' }];
 
