@@ -29,6 +29,9 @@ import { readSettings } from './settings.ts';
 const site = join(import.meta.dirname, '../..');
 const root = join(site, '../..');
 
+/** The first readers are answered before the queue of jobs begins. */
+const JOBS_WAIT_MS = 2000;
+
 /** Starts the site and prints its address. Resolves when it serves. */
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
@@ -76,7 +79,7 @@ async function main(): Promise<void> {
     const mailer = settings.smtp
       ? smtp(settings.smtp.url, settings.smtp.from, settings.dkim)
       : outbox(join(data, 'outbox'));
-    jobs = await startJobs(database, siteJobs({ database, mailer, origin, zone }), complain);
+    jobs = startJobs(database, siteJobs({ database, mailer, origin, zone }), complain, JOBS_WAIT_MS);
     const services: Services = {
       database,
       ledger,

@@ -15,7 +15,7 @@ onEachEngine('jobs', (open) => {
   test('a job runs, and one that runs at the stop is told to end and waited for', async () => {
     const database = await open();
     const seen: string[] = [];
-    const jobs = await startJobs(
+    const jobs = startJobs(
       database,
       [
         {
@@ -48,10 +48,8 @@ test.skipIf(!process.env.TEST_DATABASE_URL)(
     const run = async () => {
       minutes.push(Math.floor(Date.now() / 60_000));
     };
-    const servers = await Promise.all(
-      databases.map((database) =>
-        startJobs(database, [{ name: 'each-minute', cron: '* * * * *', run }], complain),
-      ),
+    const servers = databases.map((database) =>
+      startJobs(database, [{ name: 'each-minute', cron: '* * * * *', run }], complain),
     );
     await until(() => minutes.length > 0, 90);
     // Long enough for the other two to have run it as well.

@@ -1,4 +1,5 @@
-import { PgBoss, type QueueResult } from 'pg-boss';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { PgBoss, QueueResult } from 'pg-boss';
 import type { Database } from '../database.ts';
 
 /** Work that recurs. Over any number of servers on one database each time is run once. */
@@ -28,24 +29,64 @@ const STOP_MS = 10_000;
 const EXPIRE_SECONDS = 3600;
 
 /**
- * Queues and schedules by pg-boss on the site's database, in a schema of its own.
+ * Queues and schedules by pg-boss on the site's database, in a schema of its own. Returns at once: readers do not wait for
+ * the queue, and what is asked of it waits until it is there.
  * @param complain hears of failures; the queue tries again
+ * @param afterMs how long the start waits, for a server that has its first readers to answer
  */
-export async function startJobs(
+export function startJobs(
   database: Database,
   jobs: readonly Job[],
   complain: (message: string) => void,
-): Promise<Jobs> {
+  afterMs = 0,
+): Jobs {
+  const stopping = new AbortController();
+  const started = start(database, jobs, complain, afterMs, stopping.signal);
+  started.catch((error) => complain(`jobs do not run: ${(error as Error).message}`));
+  const queue = async () => {
+    const boss = await started;
+    if (!boss) throw new Error('the jobs have been stopped');
+    return boss;
+  };
+  const names = jobs.map(({ name }) => name);
+  return {
+    overview: async () =>
+      (await (await queue()).getQueues(names)).map(({ name, queuedCount, activeCount }: QueueResult) => ({
+        name,
+        waiting: queuedCount,
+        active: activeCount,
+      })),
+    runNow: async (name) => {
+      await (await queue()).send(name);
+    },
+    stop: async () => {
+      stopping.abort();
+      const boss = await started.catch(() => undefined);
+      await boss?.stop({ graceful: true, timeout: STOP_MS });
+    },
+  };
+}
+
+/** The queue at work; undefined if it was stopped before it began. */
+async function start(
+  database: Database,
+  jobs: readonly Job[],
+  complain: (message: string) => void,
+  afterMs: number,
+  stopping: AbortSignal,
+): Promise<PgBoss | undefined> {
+  if (afterMs > 0) await wait(afterMs, undefined, { signal: stopping }).catch(() => undefined);
+  if (stopping.aborted) return undefined;
+  const { PgBoss } = await import('pg-boss');
   const boss = new PgBoss({ ...database.queue, schema: 'jobs', application_name: 'saccade jobs' });
   boss.on('error', (error) => complain(`jobs: ${error.message}`));
-  const stopping = new AbortController();
   await boss.start();
   for (const { name, cron, run } of jobs) {
     // `singleton`: at most one of a name runs at a time.
     await boss.createQueue(name, { policy: 'singleton', expireInSeconds: EXPIRE_SECONDS, retryLimit: 3 });
     await boss.work(name, { pollingIntervalSeconds: 5 }, async ([job]) => {
       try {
-        await run(AbortSignal.any([job.signal, stopping.signal]));
+        await run(AbortSignal.any([job.signal, stopping]));
       } catch (error) {
         complain(`${name}: ${(error as Error).message}`);
         throw error;
@@ -53,20 +94,5 @@ export async function startJobs(
     });
     await boss.schedule(name, cron);
   }
-  const names = jobs.map(({ name }) => name);
-  return {
-    overview: async () =>
-      (await boss.getQueues(names)).map(({ name, queuedCount, activeCount }: QueueResult) => ({
-        name,
-        waiting: queuedCount,
-        active: activeCount,
-      })),
-    runNow: async (name) => {
-      await boss.send(name);
-    },
-    stop: async () => {
-      stopping.abort();
-      await boss.stop({ graceful: true, timeout: STOP_MS });
-    },
-  };
+  return boss;
 }
