@@ -31,7 +31,7 @@ const own = [
   'masked keys that hold 1e30',
   'a key that is NaN reaches only the rows that see it',
   'a query that is NaN spoils its row only',
-  'attention under a selection that stays on the device',
+  'attention under top k that stays on the device',
 ];
 
 describe('the subgroup tier does as the reference does', () => {
