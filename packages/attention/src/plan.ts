@@ -89,6 +89,22 @@ export function bandWords(plan: Plan, band: Extract<KeyRule, { kind: 'band' }>):
   return Uint32Array.of(band.sink, band.before, band.after, plan.keyTokens - plan.queryTokens);
 }
 
+/** Whether every query stands in a slot. The rows of those that do not are zeros: nothing computes them. */
+export function queriesEveryToken({ queries, queryTokens }: Plan): boolean {
+  if (!queries.order) return queries.slots >= queryTokens;
+  let every = queriedByOrder.get(queries.order);
+  if (every === undefined) {
+    const seen = new Uint8Array(queryTokens);
+    for (const token of queries.order) if (token < queryTokens) seen[token] = 1;
+    every = !seen.includes(0);
+    queriedByOrder.set(queries.order, every);
+  }
+  return every;
+}
+
+/** Orders are large and stay: each is looked through once. */
+const queriedByOrder = new WeakMap<Uint32Array, boolean>();
+
 /** Everything sees everything. */
 export function densePlan(queryTokens: number, keyTokens: number): Plan {
   return {

@@ -1,5 +1,6 @@
 import type { GpuTier } from '../device/device.ts';
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
+import { queriesEveryToken } from '../plan.ts';
 import { sizeOf } from '../tensor.ts';
 import { assemble, wgsl } from '../wgsl/assemble.ts';
 import { read, uniform, write } from '../wgsl/bindings.ts';
@@ -40,6 +41,11 @@ export async function withOutputs(
   try {
     const output = make(shape, outputStorage);
     const logSumExp = make(shape.slice(0, 3), 'f32');
+    if (!queriesEveryToken(request.plan)) {
+      // few plans leave queries out
+      const { fillUnqueried } = await import('./webgpu-unqueried.ts');
+      await fillUnqueried(gpu, request, output, logSumExp);
+    }
     await fill(output, logSumExp);
     if (outputStorage === outputDType || outputDType !== 'f16') return { output, logSumExp, tier };
     const packed = make(shape, 'f16');

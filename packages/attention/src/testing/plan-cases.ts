@@ -1,6 +1,7 @@
-import { NO_TOKEN } from '../plan.ts';
+import { densePlan, NO_TOKEN, type Plan } from '../plan.ts';
 import { bandPlan, gatheredKeysPlan, intervalPlan, prefixPlan } from '../plans.ts';
 import type { AttendCase } from './cases.ts';
+import { randomArray } from './close.ts';
 import { boxPlan, orderedPlan, rangePlan, shuffled, stridedBlocks, window } from './plans.ts';
 
 /** Runs of several lengths, some empty, some rows without any, some marked, for each of two heads. */
@@ -28,6 +29,13 @@ function someIntervals(tokens: number, block: number, order?: Uint32Array) {
     listHeads: 2,
     keep: window,
   });
+}
+
+/** Every third token asks, in another order than the tokens'. */
+function someQueries(tokens: number): Plan {
+  const order = shuffled(tokens).filter((token) => token % 3 === 0);
+  const queries = { slots: order.length, block: 5, order };
+  return { ...densePlan(tokens, tokens), name: 'some queries', queries };
 }
 
 /** Positions a step apart, another first one for each query block; the last block has none. */
@@ -91,6 +99,23 @@ export const planCases: AttendCase[] = [
     keyTokens: 61,
     headDim: 20,
     options: () => ({ plan: orderedPlan(50, 61) }),
+  },
+  {
+    name: 'queries that stand in no slot',
+    heads: 2,
+    queryTokens: 40,
+    headDim: 16,
+    options: () => ({ plan: someQueries(40) }),
+  },
+  {
+    name: 'queries that stand in no slot, under an epilogue',
+    queryTokens: 40,
+    headDim: 6,
+    dtype: 'f16',
+    options: (device, shape) => ({
+      plan: someQueries(40),
+      epilogue: { scale: 2, add: device.tensor(randomArray(4, shape), shape, 'f16') },
+    }),
   },
   { name: 'ranges', heads: 2, queryTokens: 100, headDim: 16, options: () => ({ plan: rangePlan(100, 16) }) },
   {

@@ -1,7 +1,7 @@
 import type { WasmRuntime } from '../../device/wasm-runtime.ts';
 import { WasmTensor } from '../../device/wasm-tensor.ts';
 import { ArgumentError, throwIfAborted } from '../../errors.ts';
-import { queryBlocks } from '../../plan.ts';
+import { queriesEveryToken, queryBlocks } from '../../plan.ts';
 import { sizeOf } from '../../tensor.ts';
 import type { AttendRequest, AttendResult, MergeRequest } from '../request.ts';
 import { separateCausal } from './wasm-causal.ts';
@@ -40,8 +40,7 @@ export class WasmAttention {
     try {
       const output = tensor([batch, heads, queryTokens, valueDim], request.outputDType);
       const logSumExp = tensor([batch, heads, queryTokens], 'f32');
-      if (plan.queries.order || plan.queries.slots < queryTokens)
-        this.fillUnqueried(request, output, logSumExp);
+      if (!queriesEveryToken(plan)) this.fillUnqueried(request, output, logSumExp);
       if (batch * heads * queryBlocks(plan) > 0) {
         const tables = expression ? lease.words(lease.tables(expression.tables)) : 0;
         const params = writeParams({
