@@ -1,29 +1,19 @@
 import { expect, test } from 'vitest';
 import { familyName, familyOf, kernelHash } from './family.ts';
 import { candidatesOf, MOST_CANDIDATES, tileFits } from './tiers/candidates.ts';
-import { chooseForward, forwardOf, type Machine } from './tiers/forward.ts';
-import type { ForwardOptions } from './tiers/forward-options.ts';
+import { chooseForward, forwardOf, loadMatrixTier, type Machine } from './tiers/forward.ts';
+import { type ForwardOptions, plainForward } from './tiers/forward-options.ts';
 import { knownTile } from './tiers/tile-lists.ts';
 
+await loadMatrixTier();
+
 const options: ForwardOptions = {
+  ...plainForward,
   headDim: 64,
   valueDim: 64,
   storage: 'f16',
   outputStorage: 'f16',
-  keys: 'all',
-  lists: 'packed',
-  queryOrder: false,
-  keyOrder: false,
-  outside: 'skip',
-  stopEarly: false,
   honourFullBlocks: true,
-  maskIsCausal: false,
-  keep: undefined,
-  change: undefined,
-  tableStages: [],
-  tableBindings: {},
-  epilogueScale: 'none',
-  epilogueAdd: 'none',
   memoryLimit: 49152,
 };
 const keep =

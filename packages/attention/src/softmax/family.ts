@@ -3,7 +3,7 @@ import type { AttendRequest } from './request.ts';
 import type { ForwardOf } from './retile.ts';
 import type { Storage } from './tiers/access.ts';
 import type { Blocks, ForcedTile, Machine } from './tiers/forward.ts';
-import type { ForwardOptions } from './tiers/forward-options.ts';
+import { type ForwardOptions, plainForward } from './tiers/forward-options.ts';
 import type { KeyKind } from './tiers/keys.ts';
 
 /** Which keys a query sees, as far as it decides which tile is best: `dense`, `causal`, `blocks-64`, `gathered` … */
@@ -109,24 +109,16 @@ function plainOptions(family: Family, machine: Machine): ForwardOptions {
   const { dtype, headDim, valueDim, mask, expressions } = family;
   const causal = mask === 'causal';
   return {
+    ...plainForward,
     headDim,
     valueDim,
     storage: dtype,
     outputStorage: valueDim % 4 === 0 ? dtype : 'f32',
     keys: causal || mask === 'dense' ? 'all' : mask.startsWith('blocks-') ? 'blocks' : (mask as KeyKind),
-    lists: 'packed',
-    queryOrder: false,
-    keyOrder: false,
-    outside: 'skip',
     stopEarly: causal,
     honourFullBlocks: !causal,
     maskIsCausal: causal,
     keep: causal || expressions ? KEEP : undefined,
-    change: undefined,
-    tableStages: [],
-    tableBindings: {},
-    epilogueScale: 'none',
-    epilogueAdd: 'none',
     memoryLimit: machine.memoryBytes,
   };
 }

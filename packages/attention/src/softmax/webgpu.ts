@@ -8,7 +8,13 @@ import { read, uniform, write } from '../wgsl/bindings.ts';
 import type { AttendRequest, AttendResult, MergeRequest } from './request.ts';
 import { retiled } from './retile.ts';
 import { readNumber, type Storage } from './tiers/access.ts';
-import { chooseForward, type ForcedTile, forcedForward, type Machine } from './tiers/forward.ts';
+import {
+  chooseForward,
+  type ForcedTile,
+  forcedForward,
+  loadMatrixTier,
+  type Machine,
+} from './tiers/forward.ts';
 import { decodeOnGpu, decodes } from './webgpu-decode.ts';
 import { launchInPieces } from './webgpu-launch.ts';
 import { withOutputs } from './webgpu-output.ts';
@@ -28,6 +34,7 @@ export async function attendOnGpu(
   const only = request.tier as GpuTier | undefined;
   if (only !== undefined) requireTier(only, gpu.features);
   if (!forced && decodes(gpu, request)) return decodeOnGpu(gpu, request);
+  if ((only ?? gpu.tier) === 'matrix') await loadMatrixTier();
   const { batch, heads, headDim, valueDim, plan, signal } = request;
   const { prepared, blocks, machine } = tiledCall(gpu, request);
   const own = () => chooseForward(prepared.options, blocks, machine, gpu.tier, only);

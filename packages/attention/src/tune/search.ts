@@ -5,7 +5,7 @@ import { familyName, familyOf, kernelHash } from '../softmax/family.ts';
 import type { AttendRequest } from '../softmax/request.ts';
 import { retileWith } from '../softmax/retile.ts';
 import { type Candidate, candidatesOf, describeTile } from '../softmax/tiers/candidates.ts';
-import { chooseForward, forwardOf } from '../softmax/tiers/forward.ts';
+import { chooseForward, forwardOf, loadMatrixTier } from '../softmax/tiers/forward.ts';
 import { openTunedTiles, type TunedEntry, type TunedTiles } from '../softmax/tuned.ts';
 import { attendOnGpu, tiledCall } from '../softmax/webgpu.ts';
 import { type Arena, type Contest, contestLimits, type Dropped, holdContest } from './contest.ts';
@@ -28,6 +28,7 @@ export async function searchFamilies(gpu: Gpu, options: TuneOptions): Promise<Tu
   const { signal, progress } = options;
   const tiles = openTunedTiles(gpu, retileWith);
   await tiles.ready;
+  if (gpu.tier === 'matrix') await loadMatrixTier();
   const sizes: ProblemSize[] = [];
   for (const dtype of given.dtypes)
     for (const headDim of given.headDims)

@@ -1,5 +1,6 @@
 import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
 import { type Bindings, read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import { readVector, readWide, rowBinding } from './access.ts';
 import type { DecodeTile, RowLanes } from './decode-tile.ts';
 import {
@@ -291,21 +292,7 @@ fn storeNothing(tile: Located, lane: u32) {
  * and Σ 2^(S − m) V (Flash-Decoding, Dao et al. 2023). Keys and values go from storage to registers, 16 bytes a thread and
  * read, neighbours side by side along a row: what bounds it is the memory. decodeMerge joins the splits.
  */
-export function decodeSplit(options: DecodeOptions): Kernel {
-  const key = JSON.stringify(options);
-  let kernel = kernels.get(key);
-  if (!kernel) {
-    if (kernels.size >= MOST_KERNELS) kernels.clear();
-    kernel = makeSplit(options);
-    kernels.set(key, kernel);
-  }
-  return kernel;
-}
-
-const kernels = new Map<string, Kernel>();
-const MOST_KERNELS = 256;
-
-function makeSplit(options: DecodeOptions): Kernel {
+export const decodeSplit = kept((options: DecodeOptions): Kernel => {
   const { tile, storage, headDim, valueDim } = options;
   const changed = hasExpressions(options);
   return assemble({
@@ -341,13 +328,7 @@ ${forwardNumbers}`,
       readWide('value', storage, valueDim),
       queryInOrder(options),
       locate,
-      ...keyStages({
-        kind: options.keys,
-        place: options.lists,
-        ordered: options.keyOrder,
-        stopEarly: options.stopEarly,
-        outside: options.outside,
-      }),
+      ...keyStages(options),
       products(tile),
       ...options.tableStages,
       ...(changed ? pairStages(options) : []),
@@ -392,4 +373,4 @@ ${each(
   workgroupBarrier();`,
 )}`,
   });
-}
+});

@@ -11,8 +11,10 @@ import { exampleBackwardKernels } from './backward-examples.ts';
 import { decodeSplit } from './decode.ts';
 import { decodeMerge } from './decode-merge.ts';
 import { chooseDecodeTile } from './decode-tile.ts';
-import { chooseForward, type Machine } from './forward.ts';
-import type { ForwardOptions } from './forward-options.ts';
+import { chooseForward, loadMatrixTier, type Machine } from './forward.ts';
+import { type ForwardOptions, plainForward } from './forward-options.ts';
+
+await loadMatrixTier();
 
 const machine = { memoryBytes: 32768, threads: 256, software: false, subgroupMin: 32 };
 
@@ -129,24 +131,11 @@ function tiledKernels(): [string, string][] {
 
 function optionsOf({ headDim, valueDim = headDim, ...rest }: Omit<Example, 'name'>): ForwardOptions {
   return {
+    ...plainForward,
     headDim,
     valueDim,
-    storage: 'f32',
-    outputStorage: 'f32',
-    keys: 'all',
-    lists: 'packed',
-    queryOrder: false,
-    keyOrder: false,
-    outside: 'skip',
-    stopEarly: false,
-    honourFullBlocks: false,
-    maskIsCausal: false,
     keep: rest.keep && compileToWgsl('keep', traceMask(rest.keep), noTable),
     change: rest.change && compileToWgsl('change', traceScore(rest.change), noTable),
-    tableStages: [],
-    tableBindings: {},
-    epilogueScale: 'none',
-    epilogueAdd: 'none',
     memoryLimit: { ...machine, ...rest.machine }.memoryBytes,
     ...rest.options,
   };

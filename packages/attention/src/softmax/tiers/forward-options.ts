@@ -35,6 +35,26 @@ export function hasExpressions(options: Pick<ForwardOptions, 'keep' | 'change'>)
   return options.keep !== undefined || options.change !== undefined;
 }
 
+/** The plainest call: dense, nothing masked, nothing added. */
+export const plainForward = {
+  storage: 'f32',
+  outputStorage: 'f32',
+  keys: 'all',
+  lists: 'packed',
+  queryOrder: false,
+  keyOrder: false,
+  outside: 'skip',
+  stopEarly: false,
+  honourFullBlocks: false,
+  maskIsCausal: false,
+  keep: undefined,
+  change: undefined,
+  tableStages: [],
+  tableBindings: {},
+  epilogueScale: 'none',
+  epilogueAdd: 'none',
+} as const satisfies Partial<ForwardOptions>;
+
 /** Numbers of a launch, the same in every tier. */
 export const shapeFields = {
   heads: 'u32',

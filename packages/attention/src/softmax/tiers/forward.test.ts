@@ -1,30 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { DeviceError } from '../../errors.ts';
-import { chooseForward } from './forward.ts';
-import type { ForwardOptions } from './forward-options.ts';
+import { chooseForward, loadMatrixTier } from './forward.ts';
+import { type ForwardOptions, plainForward } from './forward-options.ts';
 import { chooseSubgroupTile, sharedBytes } from './subgroup-tile.ts';
 
-const options: ForwardOptions = {
-  headDim: 64,
-  valueDim: 64,
-  storage: 'f32',
-  outputStorage: 'f32',
-  keys: 'all',
-  lists: 'packed',
-  queryOrder: false,
-  keyOrder: false,
-  outside: 'skip',
-  stopEarly: false,
-  honourFullBlocks: false,
-  maskIsCausal: false,
-  keep: undefined,
-  change: undefined,
-  tableStages: [],
-  tableBindings: {},
-  epilogueScale: 'none',
-  epilogueAdd: 'none',
-  memoryLimit: 32768,
-};
+const options: ForwardOptions = { ...plainForward, headDim: 64, valueDim: 64, memoryLimit: 32768 };
 const machine = { software: false, memoryBytes: 32768, threads: 256, subgroupMin: 32 };
 const cut = { queryBlock: 64, keys: { slots: 4096, block: 1 } };
 const wide = { ...options, headDim: 1024, valueDim: 1024 };
@@ -61,7 +41,8 @@ describe('subgroup tiles', () => {
 });
 
 describe('the kernel of a call', () => {
-  test('is of the tier of the device', () => {
+  test('is of the tier of the device', async () => {
+    await loadMatrixTier();
     expect(chooseForward(options, cut, machine, 'subgroup', undefined).tier).toBe('subgroup');
     expect(chooseForward(options, cut, machine, 'portable', undefined).tier).toBe('portable');
     const halves = { ...options, storage: 'f16', outputStorage: 'f16' } as const;

@@ -1,8 +1,8 @@
 import type { GpuTier } from '../../device/device.ts';
 import { DeviceError } from '../../errors.ts';
 import type { Kernel } from '../../wgsl/assemble.ts';
+import { kept } from '../../wgsl/kept.ts';
 import type { ForwardOptions } from './forward-options.ts';
-import { matrixForward } from './matrix.ts';
 import {
   chooseMatrixTile,
   type KeySlots,
@@ -14,6 +14,13 @@ import { portableForward } from './portable.ts';
 import { chooseTile, shapeOf, type Tile, type TileShape } from './portable-tile.ts';
 import { subgroupForward } from './subgroup.ts';
 import { chooseSubgroupTile, type SubgroupShape, type SubgroupTile, subgroupShape } from './subgroup-tile.ts';
+
+const matrix: { forward?: typeof import('./matrix.ts').matrixForward } = {};
+
+/** Loads the generator of the matrix tier, which browsers have no use for yet: before its first kernel is made. */
+export async function loadMatrixTier(): Promise<void> {
+  matrix.forward ??= (await import('./matrix.ts')).matrixForward;
+}
 
 /** What a tier's choice of a tile depends on. */
 export interface Machine {
@@ -54,7 +61,7 @@ const subgroup: Choose = (options, { queryBlock }, machine) => {
   return tile && subgroupKernel(options, tile);
 };
 
-const matrix: Choose = (options, { queryBlock, keys }, machine) => {
+const matrixUnits: Choose = (options, { queryBlock, keys }, machine) => {
   const tile = chooseMatrixTile(options, queryBlock, keys, machine);
   return tile && matrixKernel(options, tile);
 };
@@ -63,7 +70,7 @@ const matrix: Choose = (options, { queryBlock, keys }, machine) => {
 const tiers: readonly (readonly [GpuTier, Choose])[] = [
   ['portable', portable],
   ['subgroup', subgroup],
-  ['matrix', matrix],
+  ['matrix', matrixUnits],
 ];
 
 /**
@@ -120,34 +127,24 @@ export function forwardOf(
     : chooseForward(options, blocks, machine, tier, tier);
 }
 
-function portableKernel(options: ForwardOptions, tile: TileShape): ForwardKernel {
-  return kept('portable', options, tile, () => portableForward({ ...options, tile }));
-}
-
-function subgroupKernel(options: ForwardOptions, tile: SubgroupShape): ForwardKernel {
-  return kept('subgroup', options, tile, () => subgroupForward(options, tile));
-}
-
-function matrixKernel(options: ForwardOptions, tile: MatrixShape): ForwardKernel {
-  return kept('matrix', options, tile, () => matrixForward(options, tile));
-}
-
-/** Texts by their options, which are data alone: making one costs more than a short launch. */
-const kernels = new Map<string, ForwardKernel>();
-const MOST_KERNELS = 256;
-
-function kept(
+/** Kernels of a tier by their options and tile. */
+function kernels<Shape extends { queryTile: number }>(
   tier: GpuTier,
-  options: ForwardOptions,
-  tile: { queryTile: number },
-  make: () => Kernel,
-): ForwardKernel {
-  const key = JSON.stringify([tier, options, tile]);
-  let found = kernels.get(key);
-  if (!found) {
-    if (kernels.size >= MOST_KERNELS) kernels.clear();
-    found = { tier, kernel: make(), queryTile: tile.queryTile };
-    kernels.set(key, found);
-  }
-  return found;
+  make: (options: ForwardOptions, tile: Shape) => Kernel,
+): (options: ForwardOptions, tile: Shape) => ForwardKernel {
+  const of = kept(([options, tile]: readonly [ForwardOptions, Shape]) => ({
+    tier,
+    kernel: make(options, tile),
+    queryTile: tile.queryTile,
+  }));
+  return (options, tile) => of([options, tile]);
 }
+
+const portableKernel = kernels('portable', (options, tile: TileShape) =>
+  portableForward({ ...options, tile }),
+);
+const subgroupKernel = kernels('subgroup', (options, tile: SubgroupShape) => subgroupForward(options, tile));
+const matrixKernel = kernels('matrix', (options, tile: MatrixShape) => {
+  if (!matrix.forward) throw new Error('loadMatrixTier() comes before a kernel of the tier');
+  return matrix.forward(options, tile);
+});

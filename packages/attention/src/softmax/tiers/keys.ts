@@ -153,13 +153,13 @@ fn keyToken(tile: Located, slot: u32) -> i32 {
 
 /** `keyCount(tile)` and `keyToken(tile, slot)` of a key rule, with what they call. */
 export function keyStages(options: {
-  kind: KeyKind;
-  place: ListPlace;
-  ordered: boolean;
+  keys: KeyKind;
+  lists: ListPlace;
+  keyOrder: boolean;
   stopEarly: boolean;
   outside: 'skip' | 'zero';
 }): string[] {
-  const { kind, place, ordered, stopEarly, outside } = options;
+  const { keys: kind, lists: place, keyOrder: ordered, stopEarly, outside } = options;
   const own = [counts[kind === 'all' && stopEarly ? 'allCausal' : kind], tokens[kind]];
   switch (kind) {
     case 'all':

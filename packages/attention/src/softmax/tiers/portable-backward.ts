@@ -1,4 +1,5 @@
 import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
+import { kept } from '../../wgsl/kept.ts';
 import { readVector, storeVector } from './access.ts';
 import { type BackwardKernelOptions, backwardBindings, namesParts, sides } from './backward-options.ts';
 import { keyConstants, keyStages } from './keys.ts';
@@ -128,22 +129,7 @@ ${weights}
  * (dV = Pᵀ dO, dK = scale dSᵀ Q), so that nothing is ever added by two workgroups. Scores are made again from Q and K;
  * with the log-sum-exp known P needs no running maximum. Threads divide rows and columns as in the forward pass.
  */
-export function portableBackward(options: BackwardKernelOptions): Kernel {
-  const key = JSON.stringify(options);
-  let kernel = kernels.get(key);
-  if (!kernel) {
-    if (kernels.size >= MOST_KERNELS) kernels.clear();
-    kernel = makeBackward(options);
-    kernels.set(key, kernel);
-  }
-  return kernel;
-}
-
-/** Texts by their options, which are data alone. */
-const kernels = new Map<string, Kernel>();
-const MOST_KERNELS = 256;
-
-function makeBackward(options: BackwardKernelOptions): Kernel {
+export const portableBackward = kept((options: BackwardKernelOptions): Kernel => {
   const { side, tile, storage, headDim, valueDim, keys } = options;
   const { rowTile, columnTile } = tile;
   const partly = side === 'keys' && namesParts(keys);
@@ -200,13 +186,7 @@ ${registers(options)}`,
             rowStages(options),
             resolveQueries,
             resolveKeys,
-            ...keyStages({
-              kind: keys,
-              place: options.lists,
-              ordered: options.keyOrder,
-              stopEarly: options.causalTiles,
-              outside: options.outside,
-            }),
+            ...keyStages({ ...options, stopEarly: options.causalTiles }),
             rowStatistics(tile),
           ]),
       loads(options),
@@ -235,4 +215,4 @@ ${registers(options)}`,
     memoryLimit: options.memoryLimit,
     main: mains[side](options),
   });
-}
+});
