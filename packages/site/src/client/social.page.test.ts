@@ -1,45 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BrowserContext, Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import { scriptCorpus } from '../server/testing/script-corpus.ts';
-import { type Started, start } from '../server/testing/start.ts';
-import { hydrated, launch, violations } from './testing/browser.ts';
+import { hydrated, violations } from './testing/browser.ts';
+import { artifacts, testedSite } from './testing/pages.ts';
 
-const artifacts = join(import.meta.dirname, '../../../../test-artifacts');
-let folder: string;
-let data: string;
-let site: Started;
-let browser: Browser;
-
-beforeAll(async () => {
-  mkdirSync(artifacts, { recursive: true });
-  folder = mkdtempSync(join(tmpdir(), 'saccade-social-'));
-  data = join(folder, 'data');
-  site = await start(data, join(folder, 'results'));
-  browser = await launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await site?.stop();
-  if (folder) rmSync(folder, { recursive: true, force: true });
-});
-
-/** The link in the latest mail of the outbox. */
-function mailedLink(): string {
-  const box = join(data, 'outbox');
-  const latest = readdirSync(box)
-    .filter((name) => name.endsWith('.json'))
-    .sort()
-    .at(-1)!;
-  return /http\S+/.exec(JSON.parse(readFileSync(join(box, latest), 'utf8')).text)![0];
-}
+const tested = testedSite();
+const { data, fresh, mailedLink } = tested;
 
 /** Logs in on the page, by the form and the mailed link, and has the name changed if one is given. */
 async function login(page: Page, email: string, name?: string): Promise<void> {
-  if (!page.url().includes('/login')) await page.goto(`${site.address}/login`);
+  if (!page.url().includes('/login')) await page.goto(`${tested.site.address}/login`);
   await page.getByLabel('Mail address').fill(email);
   await page.getByRole('button', { name: 'Send me a link' }).click();
   await page.getByText('Look at your mail').waitFor();
@@ -48,24 +21,11 @@ async function login(page: Page, email: string, name?: string): Promise<void> {
   await page.waitForURL((url) => !url.pathname.startsWith('/login'));
   if (!name) return;
   const back = page.url();
-  await page.goto(`${site.address}/account`);
+  await page.goto(`${tested.site.address}/account`);
   await page.getByLabel('Name that others see').fill(name);
   await page.getByRole('button', { name: 'Change' }).click();
   await page.getByText(`You are ${name}`).first().waitFor();
   await page.goto(back);
-}
-
-async function fresh(
-  options: BrowserContextOptions = {},
-): Promise<{ context: BrowserContext; page: Page; complaints: string[] }> {
-  const context = await browser.newContext({ viewport: { width: 1024, height: 800 }, ...options });
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
-  return { context, page, complaints };
 }
 
 /** Sessions by address: logins are limited, so each account logs in once. */
@@ -99,20 +59,20 @@ const paper = '/papers/hisa';
 describe('a reader', () => {
   test('votes: is sent to log in, comes back, votes; a double click is one vote, which stays', async () => {
     const { context, page, complaints } = await fresh();
-    await page.goto(`${site.address}/?q=hisa`);
+    await page.goto(`${tested.site.address}/?q=hisa`);
     await hydrated(page);
     const vote = page.locator('.card .vote button');
     await vote.click();
     await page.waitForURL(/\/login\?next=/);
     await login(page, 'ada@example.org');
-    expect(page.url()).toBe(`${site.address}/?q=hisa`);
+    expect(page.url()).toBe(`${tested.site.address}/?q=hisa`);
     await hydrated(page);
     await vote.click();
     await page.waitForFunction(
       () => document.querySelector('.card .vote button')?.getAttribute('aria-pressed') === 'true',
     );
     await page.waitForLoadState('networkidle');
-    expect(page.url()).toBe(`${site.address}/?q=hisa`);
+    expect(page.url()).toBe(`${tested.site.address}/?q=hisa`);
     await page.reload();
     expect(await vote.textContent()).toContain('1');
     await hydrated(page);
@@ -129,7 +89,7 @@ describe('a reader', () => {
 
   test('writes, answers, edits, sees the history and deletes; the other is told once', async () => {
     const [ada, bob] = [await as('ada@example.org', 'ada'), await as('bob@example.org', 'bob')];
-    await ada.page.goto(site.address + paper);
+    await ada.page.goto(tested.site.address + paper);
     await hydrated(ada.page);
     await ada.page.getByLabel('Your comment').fill('Is it $O(n)$? @bob');
     await ada.page.getByRole('button', { name: 'Comment', exact: true }).click();
@@ -137,12 +97,12 @@ describe('a reader', () => {
     await said.waitFor();
     expect(await said.locator('math').count()).toBe(1);
     await expect.poll(() => ada.page.getByLabel('Your comment').last().inputValue()).toBe('');
-    await bob.page.goto(site.address);
+    await bob.page.goto(tested.site.address);
     await bob.page.getByText('For you (1)').click();
     await bob.page.getByText('mentioned you').waitFor();
     await bob.page.getByRole('button', { name: 'Mark all as read' }).click();
     await bob.page.getByText('For you', { exact: true }).first().waitFor();
-    await bob.page.goto(site.address + paper);
+    await bob.page.goto(tested.site.address + paper);
     await hydrated(bob.page);
     await bob.page.getByText('Reply', { exact: true }).first().click();
     await bob.page.getByLabel('Your reply').fill('Nearly.');
@@ -157,9 +117,9 @@ describe('a reader', () => {
     await ada.page.waitForURL(/\/comments\//);
     await expect.poll(() => ada.page.locator('.comment').count()).toBe(2);
     expect(await violations(ada.page)).toEqual([]);
-    await bob.page.goto(site.address);
+    await bob.page.goto(tested.site.address);
     expect(await bob.page.locator('.you').textContent()).not.toContain('(');
-    await ada.page.goto(site.address + paper);
+    await ada.page.goto(tested.site.address + paper);
     await hydrated(ada.page);
     await ada.page.getByText('Delete', { exact: true }).click();
     await ada.page.getByRole('button', { name: 'Delete it' }).click();
@@ -173,13 +133,13 @@ describe('a reader', () => {
   test('does all of it without JavaScript', async () => {
     const { context, page } = await fresh({ javaScriptEnabled: false });
     await login(page, 'plain@example.org');
-    await page.goto(`${site.address}/?q=hisa`);
+    await page.goto(`${tested.site.address}/?q=hisa`);
     await page.locator('.card .vote button').click();
-    expect(page.url()).toBe(`${site.address}/?q=hisa`);
+    expect(page.url()).toBe(`${tested.site.address}/?q=hisa`);
     expect(await page.locator('.card .vote button').getAttribute('aria-pressed')).toBe('true');
     await page.locator('.card .vote button').click();
     expect(await page.locator('.card .vote button').getAttribute('aria-pressed')).toBe('false');
-    await page.goto(site.address + paper);
+    await page.goto(tested.site.address + paper);
     await page.getByLabel('Your comment').fill('Plain *forms*. https://a.example https://b.example');
     await page.getByRole('button', { name: 'Comment', exact: true }).click();
     expect(await page.getByRole('alert').textContent()).toContain('2 links; allowed: one');
@@ -194,17 +154,17 @@ describe('a reader', () => {
   test('takes the data along, and deletes the account: its address is in no file any more', async () => {
     const { context, page } = await fresh();
     await login(page, 'leaving@example.org');
-    const answer = await context.request.get(`${site.address}/account/export`);
+    const answer = await context.request.get(`${tested.site.address}/account/export`);
     expect(await answer.json()).toMatchObject({ account: { email: 'leaving@example.org' } });
-    await page.goto(`${site.address}/account`);
+    await page.goto(`${tested.site.address}/account`);
     await page.getByText('Delete the account').click();
     await page.getByLabel(/Write delete/).fill('delete');
     await page.getByRole('button', { name: 'Delete my account' }).click();
-    await page.waitForURL(`${site.address}/`);
+    await page.waitForURL(`${tested.site.address}/`);
     expect(await page.locator('.you').textContent()).toBe('Log in');
     for (const name of readdirSync(join(data, 'outbox')))
       expect(readFileSync(join(data, 'outbox', name), 'utf8')).not.toContain('leaving@example.org');
-    expect(site.said()).not.toContain('example.org');
+    expect(tested.site.said()).not.toContain('example.org');
     await context.close();
   });
 });
@@ -213,7 +173,7 @@ describe('the library', () => {
   test('keeps a paper with tags, recommends by a tag, and saves a search that shows a new paper once', async () => {
     const { context, page, complaints } = await as('ada@example.org');
     for (const slug of ['hisa', 'aff']) {
-      await page.goto(`${site.address}/papers/${slug}`);
+      await page.goto(`${tested.site.address}/papers/${slug}`);
       await hydrated(page);
       await page.getByText('Keep in your library').click();
       await page.getByLabel('bookmarked').check();
@@ -227,7 +187,7 @@ describe('the library', () => {
     await page.getByRole('link', { name: '#mine (2)' }).click();
     await page.getByRole('heading', { name: 'More like #mine' }).waitFor();
     expect(await page.locator('section', { hasText: 'More like' }).locator('ol li').count()).toBe(5);
-    await page.goto(`${site.address}/?family=local`);
+    await page.goto(`${tested.site.address}/?family=local`);
     await hydrated(page);
     await page.getByText('Save this search').click();
     await page.getByRole('button', { name: 'Save', exact: true }).click();
@@ -241,7 +201,7 @@ describe('the library', () => {
     ] as const) {
       await page.setViewportSize({ width, height: 800 });
       await page.emulateMedia({ colorScheme });
-      await page.goto(`${site.address}/library?tag=mine`);
+      await page.goto(`${tested.site.address}/library?tag=mine`);
       await hydrated(page);
       expect(await violations(page)).toEqual([]);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
@@ -262,9 +222,9 @@ describe('scripts in comments', () => {
     const { context, page } = await as('mallory@example.org');
     const cookie = await cookieOf(context);
     const ask = (intent: Record<string, string>) =>
-      fetch(`${site.address}/papers/aff`, {
+      fetch(`${tested.site.address}/papers/aff`, {
         method: 'POST',
-        headers: { cookie, origin: site.address },
+        headers: { cookie, origin: tested.site.address },
         body: new URLSearchParams(intent),
         redirect: 'manual',
       });
@@ -280,7 +240,7 @@ describe('scripts in comments', () => {
     page.on('request', (request) => asked.push(request.url()));
     const violated: string[] = [];
     page.on('console', (message) => violated.push(message.text()));
-    await page.goto(`${site.address}/papers/aff`);
+    await page.goto(`${tested.site.address}/papers/aff`);
     await hydrated(page);
     await page.waitForTimeout(500);
     expect(await page.locator('.comment').count()).toBe(4);
@@ -288,7 +248,7 @@ describe('scripts in comments', () => {
     expect(await page.locator('.said script, .said img, .said iframe, .said svg, .said form').count()).toBe(
       0,
     );
-    expect(asked.filter((url) => !url.startsWith(site.address))).toEqual([]);
+    expect(asked.filter((url) => !url.startsWith(tested.site.address))).toEqual([]);
     expect(violated).toEqual([]);
     await context.close();
   });
@@ -298,7 +258,7 @@ describe('a curator', () => {
   test('is made by the command while the site serves; decides reports, claims and accounts, and all of it is audited', async () => {
     grant('root@example.org', 'admin');
     const [root, eve] = [await as('root@example.org', 'root'), await as('eve@example.org', 'eve')];
-    await eve.page.goto(`${site.address}/papers/kernelized-rpe`);
+    await eve.page.goto(`${tested.site.address}/papers/kernelized-rpe`);
     await hydrated(eve.page);
     await eve.page.getByLabel('Your comment').fill('Buy my course');
     await eve.page.getByRole('button', { name: 'Comment', exact: true }).click();
@@ -309,9 +269,11 @@ describe('a curator', () => {
     await eve.page.getByRole('button', { name: 'Claim this paper' }).click();
     await eve.page.getByText(': pending').waitFor();
     for (const path of ['reports', 'claims', 'accounts', 'audit', 'outbox'])
-      expect((await eve.context.request.get(`${site.address}/admin/${path}`)).status(), path).toBe(403);
+      expect((await eve.context.request.get(`${tested.site.address}/admin/${path}`)).status(), path).toBe(
+        403,
+      );
 
-    await root.page.goto(`${site.address}/papers/kernelized-rpe`);
+    await root.page.goto(`${tested.site.address}/papers/kernelized-rpe`);
     await hydrated(root.page);
     await root.page.getByText('Report', { exact: true }).first().click();
     await root.page.getByLabel('What is wrong with it?').fill('Advertising');
@@ -321,7 +283,7 @@ describe('a curator', () => {
     await root.page.getByLabel('Reason, which everybody sees').fill('No advertising.');
     await root.page.getByRole('button', { name: 'Remove it' }).click();
     await root.page.getByRole('button', { name: 'Put it back' }).waitFor();
-    await eve.page.goto(`${site.address}/papers/kernelized-rpe`);
+    await eve.page.goto(`${tested.site.address}/papers/kernelized-rpe`);
     expect(await eve.page.locator('.comment').textContent()).toContain(
       'Removed by a curator: No advertising.',
     );
@@ -337,7 +299,7 @@ describe('a curator', () => {
     await root.page.getByLabel('Reason, for the audit log').fill('Spam');
     await root.page.getByRole('button', { name: 'Suspend', exact: true }).click();
     await root.page.locator('.label', { hasText: 'suspended' }).waitFor();
-    await eve.page.goto(`${site.address}/account`);
+    await eve.page.goto(`${tested.site.address}/account`);
     expect(eve.page.url()).toContain('/login');
 
     for (const path of ['reports', 'claims', 'accounts', 'audit', 'outbox']) {
@@ -347,7 +309,7 @@ describe('a curator', () => {
       ] as const) {
         await root.page.setViewportSize({ width, height: 800 });
         await root.page.emulateMedia({ colorScheme });
-        await root.page.goto(`${site.address}/admin/${path}`);
+        await root.page.goto(`${tested.site.address}/admin/${path}`);
         expect(await violations(root.page), path).toEqual([]);
         expect(
           await root.page.evaluate(() => document.documentElement.scrollWidth),
@@ -359,7 +321,7 @@ describe('a curator', () => {
         });
       }
     }
-    const audit = await (await root.context.request.get(`${site.address}/admin/audit`)).text();
+    const audit = await (await root.context.request.get(`${tested.site.address}/admin/audit`)).text();
     for (const words of ['remove comment', 'confirm authorship', 'suspend', 'grant role'])
       expect(audit).toContain(words);
     expect(root.complaints).toEqual([]);
@@ -390,7 +352,7 @@ describe('pages of accounts', () => {
       ] as const) {
         await page.setViewportSize({ width, height: 800 });
         await page.emulateMedia({ colorScheme });
-        await page.goto(site.address + path);
+        await page.goto(tested.site.address + path);
         await hydrated(page);
         expect(await violations(page)).toEqual([]);
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
@@ -424,19 +386,19 @@ describe('what comes from elsewhere, or too often', () => {
     '%s refuses %.100j with 4xx, and who is not logged in is sent to log in',
     async (path, form: Record<string, string>) => {
       const post = (from: Record<string, string>) =>
-        fetch(site.address + path, {
+        fetch(tested.site.address + path, {
           method: 'POST',
           headers: from,
           body: new URLSearchParams(form),
           redirect: 'manual',
         });
-      const stranger = await post({ origin: site.address });
+      const stranger = await post({ origin: tested.site.address });
       expect(stranger.status === 302 || (stranger.status >= 400 && stranger.status < 500)).toBe(true);
       // Who is logged in has nothing to do at the login.
       if (path === '/login') return;
       const { context } = await as('ada@example.org');
       const cookie = await cookieOf(context);
-      const answer = await post({ origin: site.address, cookie });
+      const answer = await post({ origin: tested.site.address, cookie });
       expect(answer.status).toBeGreaterThanOrEqual(400);
       expect(answer.status).toBeLessThan(500);
       expect((await post({ origin: 'https://evil.example', cookie })).status).toBe(403);
@@ -450,14 +412,14 @@ describe('what comes from elsewhere, or too often', () => {
     '/comments/%00',
     '/comments/00000000-0000-0000-0000-000000000000',
   ])('%s is not there', async (path) => {
-    expect((await fetch(site.address + path)).status).toBe(404);
+    expect((await fetch(tested.site.address + path)).status).toBe(404);
   });
 
   test('the sixth link to one address in an hour is refused with Retry-After', async () => {
     const ask = () =>
-      fetch(`${site.address}/login`, {
+      fetch(`${tested.site.address}/login`, {
         method: 'POST',
-        headers: { origin: site.address },
+        headers: { origin: tested.site.address },
         body: new URLSearchParams({ email: 'limits@example.org' }),
       });
     for (let i = 0; i < 5; i++) expect((await ask()).status).toBe(200);

@@ -1,43 +1,18 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Started, start } from '../server/testing/start.ts';
-import { launch, violations } from './testing/browser.ts';
+import { expect, test } from 'vitest';
+import { violations } from './testing/browser.ts';
+import { artifacts, testedSite } from './testing/pages.ts';
 
-const artifacts = join(import.meta.dirname, '../../../../test-artifacts');
-let folder: string;
-let data: string;
-let site: Started;
-let browser: Browser;
-
-beforeAll(async () => {
-  mkdirSync(artifacts, { recursive: true });
-  folder = mkdtempSync(join(tmpdir(), 'saccade-subscribe-'));
-  data = join(folder, 'data');
-  site = await start(data, join(folder, 'results'));
-  browser = await launch();
-}, 180_000);
-afterAll(async () => {
-  await browser?.close();
-  await site?.stop();
-  if (folder) rmSync(folder, { recursive: true, force: true });
-});
-
-function mailedLink(): string {
-  const box = join(data, 'outbox');
-  const [latest] = readdirSync(box).sort().reverse();
-  return /http\S+/.exec(JSON.parse(readFileSync(join(box, latest), 'utf8')).text)![0];
-}
+const tested = testedSite();
+const { mailedLink } = tested;
 
 test('without JavaScript: from the header to a subscription, changed and ended', async () => {
-  const context = await browser.newContext({
+  const context = await tested.browser.newContext({
     javaScriptEnabled: false,
     viewport: { width: 320, height: 800 },
   });
   const page = await context.newPage();
-  await page.goto(site.address);
+  await page.goto(tested.site.address);
   await page.getByLabel('Papers by mail').fill('ada@example.org');
   await page.screenshot({ path: join(artifacts, 'subscribe-header-320.png') });
   await page.getByRole('button', { name: 'Subscribe' }).click();
@@ -62,19 +37,19 @@ test('without JavaScript: from the header to a subscription, changed and ended',
 
 test('one POST without cookie ends a subscription, as often as it is sent, and nothing else does', async () => {
   const ask = (form: Record<string, string>, path: string) =>
-    fetch(`${site.address}${path}`, {
+    fetch(`${tested.site.address}${path}`, {
       method: 'POST',
       body: new URLSearchParams(form),
-      headers: { origin: site.address },
+      headers: { origin: tested.site.address },
       redirect: 'manual',
     });
   await ask({ email: 'bob@example.org' }, '/subscribe');
   const token = new URL(mailedLink()).searchParams.get('token')!;
   const begun = await ask({ token, cadence: 'daily', hour: '7', zone: 'UTC' }, '/subscribe/confirm');
   const [manage] = begun.headers.get('location')!.split('?');
-  expect(await (await fetch(site.address + manage)).text()).toContain('Unsubscribe');
+  expect(await (await fetch(tested.site.address + manage)).text()).toContain('Unsubscribe');
   for (let n = 0; n < 2; n++) {
-    const answer = await fetch(site.address + manage, {
+    const answer = await fetch(tested.site.address + manage, {
       method: 'POST',
       body: new URLSearchParams({ 'List-Unsubscribe': 'One-Click' }),
       headers: { origin: 'null' },
@@ -82,16 +57,16 @@ test('one POST without cookie ends a subscription, as often as it is sent, and n
     });
     expect([answer.status, answer.headers.get('set-cookie')]).toEqual([200, null]);
   }
-  expect(await (await fetch(site.address + manage)).text()).toContain('No more papers will come');
+  expect(await (await fetch(tested.site.address + manage)).text()).toContain('No more papers will come');
 });
 
 test.each(['light', 'dark'] as const)('the page is in order, %s', async (colorScheme) => {
-  const context = await browser.newContext({ colorScheme, viewport: { width: 1440, height: 900 } });
+  const context = await tested.browser.newContext({ colorScheme, viewport: { width: 1440, height: 900 } });
   const page = await context.newPage();
-  await page.goto(`${site.address}/subscribe`);
+  await page.goto(`${tested.site.address}/subscribe`);
   expect(await violations(page)).toEqual([]);
   await page.screenshot({ path: join(artifacts, `subscribe-${colorScheme}.png`) });
-  await page.goto(site.address);
+  await page.goto(tested.site.address);
   await page.screenshot({ path: join(artifacts, `subscribe-feed-${colorScheme}.png`) });
   await context.close();
 });
@@ -100,10 +75,10 @@ test('the fourth try of one client in an hour is told when to come again', async
   const answers = [];
   for (let n = 0; n < 4; n++)
     answers.push(
-      await fetch(`${site.address}/subscribe`, {
+      await fetch(`${tested.site.address}/subscribe`, {
         method: 'POST',
         body: new URLSearchParams({ email: `eve-${n}@example.org` }),
-        headers: { origin: site.address },
+        headers: { origin: tested.site.address },
       }),
     );
   const last = answers.at(-1)!;

@@ -30,6 +30,18 @@ describe('markdown', () => {
     expect(html('$\\href{javascript:alert(1)}{x}$')).not.toContain('href=');
   });
 
+  test('formulas, and errors in them, bring no colours and no styles of their own', () => {
+    for (const raw of ['$\\color{white}{x}$', '$\\colorbox{red}{x}$', '$\\frac{$', '$\\undefined$'])
+      expect(html(raw)).not.toMatch(/ style=|mathcolor|mathbackground/);
+  });
+
+  test('what may be wider than the page can be reached by keyboard', () => {
+    expect(html('```\ncode\n```')).toContain('<pre tabindex="0">');
+    expect(html('| a |\n| - |\n| b |')).toContain('<table tabindex="0">');
+    expect(html('$$\nx\n$$')).toMatch(/<math[^>]* tabindex="0"/);
+    expect(html('$x$')).not.toContain('tabindex');
+  });
+
   test('mentions are names outside code, links and addresses, each once', () => {
     const raw = 'Hi @ada and @Ada, @no-one, `@code`, a@example.org, [@linked](/x), x/@path, @bob.';
     const parsed = parseMarkdown(raw);

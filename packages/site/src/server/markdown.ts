@@ -44,6 +44,7 @@ const renderer = unified()
   .use(() => markLinks)
   // MathML needs no styles and no fonts; a formula can make no link, load nothing and not outgrow the page.
   .use(rehypeKatex, { output: 'mathml', trust: false, strict: 'ignore', maxSize: 10, maxExpand: 100 })
+  .use(() => settle)
   .use(rehypeStringify);
 
 const MENTION = /(?<![\w@/.-])@([a-z0-9](?:-?[a-z0-9]){1,29})(?![\w-])/gi;
@@ -121,5 +122,19 @@ function markLinks(tree: Html): void {
     const { href } = properties;
     if (tagName === 'a' && typeof href === 'string' && !/^\/(?![/\\])/.test(href))
       properties.rel = ['nofollow', 'ugc', 'noopener', 'noreferrer'];
+  });
+}
+
+const coloured = ['mathcolor', 'mathbackground', 'style'];
+const wide = new Set(['pre', 'table', 'math']);
+
+/**
+ * What was written is of the page around it: formulas, and errors in them, take its colours, in light and dark, and bring no
+ * styles; what may be wider than the page and scrolls can be reached by keyboard.
+ */
+function settle(tree: Html): void {
+  visit(tree, 'element', ({ tagName, properties }) => {
+    for (const name of coloured) delete properties[name];
+    if (wide.has(tagName) && (tagName !== 'math' || properties.display === 'block')) properties.tabIndex = 0;
   });
 }

@@ -5,8 +5,6 @@ import { join } from 'node:path';
 export interface Started {
   address: string;
   process: ChildProcess;
-  /** Milliseconds from the start to the printed address. */
-  readyMs: number;
   /** All that the server printed. */
   said(): string;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
@@ -22,7 +20,6 @@ export function start(
   port = '0',
   settings: Record<string, string> = {},
 ): Promise<Started> {
-  const began = performance.now();
   const child = spawn(process.execPath, [join(import.meta.dirname, '../main.ts')], {
     env: {
       ...process.env,
@@ -46,7 +43,6 @@ export function start(
       resolve({
         address,
         process: child,
-        readyMs: performance.now() - began,
         said: () => said,
         stop: (signal = 'SIGTERM') => {
           child.kill(signal);

@@ -5,8 +5,8 @@ import { deleteAccount, rename } from '../../../server/queries/users.ts';
 import { parseForm } from '../../../server/refused.ts';
 import { services } from '../../../server/services.ts';
 import { accountForm } from '../../../shared/social.ts';
+import { RefusalOf } from '../../components/answers.tsx';
 import { actionHeaders } from '../../headers.ts';
-import { Refusal } from '../paper/discussion.tsx';
 
 export const headers = actionHeaders;
 
@@ -60,7 +60,7 @@ export default function Account() {
         </label>
         <button type="submit">Change</button>
         {answer?.renamed && <p role="status">You are {answer.renamed} now.</p>}
-        <Refusal of="rename" />
+        <RefusalOf intent="rename" />
       </Form>
       <Form method="post" className="inline" reloadDocument>
         <input type="hidden" name="intent" value="leave" />
@@ -100,7 +100,7 @@ export default function Account() {
             <input name="sure" required pattern="delete" autoComplete="off" />
           </label>
           <button type="submit">Delete my account</button>
-          <Refusal of="delete" />
+          <RefusalOf intent="delete" />
         </Form>
       </details>
     </div>

@@ -3,6 +3,7 @@ import { viewerOf } from '../../../server/act.ts';
 import { decide } from '../../../server/actions/decide.ts';
 import { reportedComments } from '../../../server/queries/moderation.ts';
 import { services } from '../../../server/services.ts';
+import { Said } from '../../components/said.tsx';
 import { actionHeaders } from '../../headers.ts';
 import { Tabs } from './tabs.tsx';
 
@@ -32,8 +33,7 @@ export default function Reports() {
               <span>{author ?? 'a deleted account'}</span>
               <Link to={`/papers/${slug}#comment-${id}`}>{title}</Link>
             </p>
-            {/* biome-ignore lint/security/noDangerouslySetInnerHtml: rendered and sanitised by server/markdown.ts */}
-            <div className="said" dangerouslySetInnerHTML={{ __html: html }} />
+            <Said html={html} />
             {removedReason && <p className="quiet">Removed: {removedReason}</p>}
             <ul className="plain quiet">
               {reports.map(({ by, reason }) => (

@@ -1,5 +1,6 @@
 import { NavLink, useActionData } from 'react-router';
 import type { ActionError } from '../../../server/act.ts';
+import { Refusal } from '../../components/answers.tsx';
 
 /** The pages of curators, and those of admins behind them. */
 export function Tabs({ isAdmin }: { isAdmin: boolean }) {
@@ -21,10 +22,5 @@ export function Tabs({ isAdmin }: { isAdmin: boolean }) {
 /** Why the last decision was not carried out. */
 function Refused() {
   const answer = useActionData<Partial<ActionError>>();
-  if (!answer?.error) return null;
-  return (
-    <p role="alert" className="refusal">
-      {answer.error}
-    </p>
-  );
+  return <Refusal error={answer?.error} />;
 }

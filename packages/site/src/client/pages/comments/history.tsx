@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { historyOf } from '../../../server/queries/comments.ts';
 import { services } from '../../../server/services.ts';
 import { dateInWords } from '../../components/facts.tsx';
+import { Said } from '../../components/said.tsx';
 
 export const meta = () => [{ title: 'History of a comment · Saccade' }];
 
@@ -33,8 +34,7 @@ export default function History() {
                 {dateInWords(writtenAt)}, {writtenAt.slice(11, 16)} UTC
               </time>
             </p>
-            {/* biome-ignore lint/security/noDangerouslySetInnerHtml: rendered and sanitised by server/markdown.ts */}
-            <div className="said" dangerouslySetInnerHTML={{ __html: html }} />
+            <Said html={html} />
           </li>
         ))}
       </ol>

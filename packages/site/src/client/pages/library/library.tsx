@@ -7,6 +7,7 @@ import { newFor, searchesOf } from '../../../server/queries/searches.ts';
 import { recommend } from '../../../server/recommend.ts';
 import { services } from '../../../server/services.ts';
 import { type ReadState, readStates } from '../../../shared/social.ts';
+import { Refusal } from '../../components/answers.tsx';
 import { actionHeaders } from '../../headers.ts';
 
 export const headers = actionHeaders;
@@ -50,11 +51,7 @@ export default function Library() {
   return (
     <div className="page">
       <h1>Library</h1>
-      {refused?.error && (
-        <p role="alert" className="refusal">
-          {refused.error}
-        </p>
-      )}
+      <Refusal error={refused?.error} />
       <nav className="tabs" aria-label="What of the library">
         <Part current={!tag && !state} to="/library">
           everything

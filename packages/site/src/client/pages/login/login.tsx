@@ -3,6 +3,7 @@ import { clientOf, localPath, refusal, within } from '../../../server/act.ts';
 import { parseForm } from '../../../server/refused.ts';
 import { services } from '../../../server/services.ts';
 import { loginForm } from '../../../shared/social.ts';
+import { OutboxNotice, Refusal } from '../../components/answers.tsx';
 import { actionHeaders } from '../../headers.ts';
 
 export const headers = actionHeaders;
@@ -39,12 +40,7 @@ export default function Login() {
           If {answer.sent} can be reached, a link is on its way. It works once, within ten minutes; you can
           open it in any browser that you want to be logged in with.
         </p>
-        {outbox && (
-          <p className="notice">
-            This server sends no mail: it keeps it in its outbox, in the data directory, where its admin reads
-            it.
-          </p>
-        )}
+        <OutboxNotice outbox={outbox} />
       </div>
     );
   return (
@@ -61,11 +57,7 @@ export default function Login() {
           <input name="email" type="email" autoComplete="email" required maxLength={254} />
         </label>
         <button type="submit">Send me a link</button>
-        {answer?.error && (
-          <p role="alert" className="refusal">
-            {answer.error}
-          </p>
-        )}
+        <Refusal error={answer?.error} />
       </Form>
     </div>
   );

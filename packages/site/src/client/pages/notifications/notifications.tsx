@@ -3,6 +3,7 @@ import { act, viewerOf } from '../../../server/act.ts';
 import { markRead, notificationsOf } from '../../../server/queries/users.ts';
 import { services } from '../../../server/services.ts';
 import { dateInWords } from '../../components/facts.tsx';
+import { Said } from '../../components/said.tsx';
 import { actionHeaders } from '../../headers.ts';
 
 export const headers = actionHeaders;
@@ -39,8 +40,7 @@ export default function Notifications() {
               <Link to={`/papers/${slug}#comment-${commentId}`}>{title}</Link>
               <time dateTime={createdAt}>{dateInWords(createdAt)}</time>
             </p>
-            {/* biome-ignore lint/security/noDangerouslySetInnerHtml: rendered and sanitised by server/markdown.ts */}
-            <div className="said" dangerouslySetInnerHTML={{ __html: html }} />
+            <Said html={html} />
           </li>
         ))}
       </ol>

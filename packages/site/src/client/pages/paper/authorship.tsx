@@ -1,5 +1,5 @@
 import { Form, Link } from 'react-router';
-import { Refusal } from './discussion.tsx';
+import { RefusalOf } from '../../components/answers.tsx';
 
 /** Authors of the paper who are here, and the form of who says to be one. */
 export function Authorship({
@@ -46,7 +46,7 @@ export function Authorship({
               />
             </label>
             <button type="submit">Claim this paper</button>
-            <Refusal of="claim" />
+            <RefusalOf intent="claim" />
           </Form>
         </details>
       )}

@@ -2,7 +2,9 @@ import { Form, Link, useActionData, useNavigation } from 'react-router';
 import type { ActionError } from '../../../server/act.ts';
 import type { CommentView } from '../../../server/queries/comments.ts';
 import { COMMENT_LIMIT } from '../../../shared/social.ts';
+import { RefusalOf } from '../../components/answers.tsx';
 import { dateInWords } from '../../components/facts.tsx';
+import { Said } from '../../components/said.tsx';
 
 interface Props {
   slug: string;
@@ -78,8 +80,7 @@ function Comment({
         {editedAt && state === 'shown' && <Link to={`/comments/${id}`}>edited</Link>}
       </p>
       {state === 'shown' ? (
-        // biome-ignore lint/security/noDangerouslySetInnerHtml: rendered and sanitised by server/markdown.ts
-        <div className="said" dangerouslySetInnerHTML={{ __html: html }} />
+        <Said html={html} />
       ) : (
         <p className="quiet">
           {state === 'deleted' ? 'Deleted by its author.' : `Removed by a curator: ${comment.reason}`}
@@ -112,7 +113,7 @@ function Comment({
                   <input type="hidden" name="comment" value={id} />
                   <p>The text goes for good; replies stay.</p>
                   <button type="submit">Delete it</button>
-                  <Refusal of={`delete ${id}`} />
+                  <RefusalOf intent={`delete ${id}`} />
                 </Form>
               </Deed>
             </>
@@ -126,7 +127,7 @@ function Comment({
                   <input name="reason" required maxLength={500} />
                 </label>
                 <button type="submit">Report</button>
-                <Refusal of={`report ${id}`} />
+                <RefusalOf intent={`report ${id}`} />
               </Form>
             </Deed>
           )}
@@ -179,18 +180,7 @@ function Writing({
       <button type="submit" disabled={busy}>
         {button}
       </button>
-      <Refusal of={mine} />
+      <RefusalOf intent={mine} />
     </Form>
-  );
-}
-
-/** Why the form of this intent was refused, if it was. */
-export function Refusal({ of }: { of: string }) {
-  const refused = useActionData<ActionError>();
-  if (refused?.intent !== of) return null;
-  return (
-    <p role="alert" className="refusal">
-      {refused.error}
-    </p>
   );
 }

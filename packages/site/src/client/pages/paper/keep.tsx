@@ -1,7 +1,7 @@
 import { Form, useSearchParams } from 'react-router';
 import type { Keeping } from '../../../server/queries/library.ts';
 import { readStates } from '../../../shared/social.ts';
-import { Refusal } from './discussion.tsx';
+import { RefusalOf } from '../../components/answers.tsx';
 
 /** What the reader keeps of this paper, for themselves. */
 export function Keep({ keeping }: { keeping: Keeping }) {
@@ -39,7 +39,7 @@ export function Keep({ keeping }: { keeping: Keeping }) {
           <textarea name="note" defaultValue={note} rows={3} maxLength={5000} />
         </label>
         <button type="submit">Keep</button>
-        <Refusal of="keep" />
+        <RefusalOf intent="keep" />
       </Form>
       {query.has('kept') && <p role="status">Kept.</p>}
     </details>

@@ -4,6 +4,7 @@ import { confirmSubscription, findPending } from '../../../server/queries/subscr
 import { parseForm, Refused } from '../../../server/refused.ts';
 import { services } from '../../../server/services.ts';
 import { confirmForm } from '../../../shared/subscription.ts';
+import { Refusal } from '../../components/answers.tsx';
 import { privateHeaders } from '../../headers.ts';
 import { SubscriptionFields } from './fields.tsx';
 
@@ -38,11 +39,7 @@ export default function Confirm() {
   return (
     <div className="page">
       <h1>Papers by mail</h1>
-      {answer?.error && (
-        <p role="alert" className="refusal">
-          {answer.error}
-        </p>
-      )}
+      <Refusal error={answer?.error} />
       {pending ? (
         <Form method="post" action="/subscribe/confirm" className="stacked" reloadDocument>
           <input type="hidden" name="token" value={token} />

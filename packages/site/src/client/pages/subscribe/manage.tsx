@@ -5,6 +5,7 @@ import { parseForm, Refused } from '../../../server/refused.ts';
 import { services } from '../../../server/services.ts';
 import { endSubscription } from '../../../server/subscribe.ts';
 import { manageForm } from '../../../shared/subscription.ts';
+import { Refusal } from '../../components/answers.tsx';
 import { privateHeaders } from '../../headers.ts';
 import { SubscriptionFields } from './fields.tsx';
 
@@ -39,11 +40,7 @@ export default function Manage() {
   return (
     <div className="page">
       <h1>Papers by mail</h1>
-      {answer?.error && (
-        <p role="alert" className="refusal">
-          {answer.error}
-        </p>
-      )}
+      <Refusal error={answer?.error} />
       {subscription ? (
         <>
           {answer?.done === 'change' ? (

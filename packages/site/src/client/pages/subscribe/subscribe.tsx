@@ -4,6 +4,7 @@ import { parseForm } from '../../../server/refused.ts';
 import { services } from '../../../server/services.ts';
 import { askByMail } from '../../../server/subscribe.ts';
 import { askForm } from '../../../shared/subscription.ts';
+import { OutboxNotice, Refusal } from '../../components/answers.tsx';
 import { actionHeaders } from '../../headers.ts';
 
 export const headers = actionHeaders;
@@ -36,12 +37,7 @@ export default function Subscribe() {
           If {answer.sent} can be reached, a question is on its way. Papers come once you have answered it;
           then you also choose the hour.
         </p>
-        {outbox && (
-          <p className="notice">
-            This server sends no mail: it keeps it in its outbox, in the data directory, where its admin reads
-            it.
-          </p>
-        )}
+        <OutboxNotice outbox={outbox} />
       </div>
     );
   return (
@@ -58,11 +54,7 @@ export default function Subscribe() {
           <input name="email" type="email" autoComplete="email" required maxLength={254} />
         </label>
         <button type="submit">Subscribe to papers</button>
-        {answer?.error && (
-          <p role="alert" className="refusal">
-            {answer.error}
-          </p>
-        )}
+        <Refusal error={answer?.error} />
       </Form>
     </div>
   );

@@ -3,6 +3,7 @@ import { profileOf } from '../../../server/queries/users.ts';
 import { services } from '../../../server/services.ts';
 import { nameForm } from '../../../shared/social.ts';
 import { dateInWords } from '../../components/facts.tsx';
+import { Said } from '../../components/said.tsx';
 
 export async function loader({ params }: { params: { name?: string } }) {
   const name = String(params.name).slice(0, 60);
@@ -53,8 +54,7 @@ export default function User() {
               <Link to={`/papers/${slug}#comment-${id}`}>{title}</Link>
               <time dateTime={createdAt}>{dateInWords(createdAt)}</time>
             </p>
-            {/* biome-ignore lint/security/noDangerouslySetInnerHtml: rendered and sanitised by server/markdown.ts */}
-            <div className="said" dangerouslySetInnerHTML={{ __html: html }} />
+            <Said html={html} />
           </li>
         ))}
       </ol>
