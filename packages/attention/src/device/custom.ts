@@ -60,11 +60,18 @@ export function emptyLike(like: Tensor, shape: Shape, dtype: DType = 'f32'): Ten
 
 /** The largest buffer that a kernel on this device can bind, in bytes; Infinity off the GPU. */
 export function largestBuffer(device: Device): number {
+  return gpuOf(device)?.limits.maxStorageBufferBindingSize ?? Number.POSITIVE_INFINITY;
+}
+
+/** Whether kernels on this device may use a WebGPU feature, such as `shader-f16`; false off the GPU. */
+export function offers(device: Device, feature: string): boolean {
+  return gpuOf(device)?.features.has(feature) ?? false;
+}
+
+function gpuOf(device: Device): Gpu | undefined {
   const probe = device.tensor([0], [1]);
   try {
-    return probe instanceof GpuTensor
-      ? probe.gpu.limits.maxStorageBufferBindingSize
-      : Number.POSITIVE_INFINITY;
+    return probe instanceof GpuTensor ? probe.gpu : undefined;
   } finally {
     probe.dispose();
   }

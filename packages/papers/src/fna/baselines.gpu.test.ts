@@ -1,4 +1,5 @@
 import { attend, openDevice } from '@saccade/attention';
+import { offers } from '@saccade/attention/custom';
 import { expectClose, randomArray, tolerances } from '@saccade/attention/testing';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type BaselineName, baseline, type Neighbourhood } from './baselines.ts';
@@ -79,15 +80,18 @@ const cases: { name: string; neighbourhood: Neighbourhood; heads: number; headDi
   },
 ];
 
+const storages = offers(device, 'shader-f16') ? (['f32', 'f16'] as const) : (['f32'] as const);
+const runs = storages.flatMap((dtype) => cases.map((each) => ({ ...each, dtype })));
+
 describe.each(['naive', 'unfused'] as BaselineName[])('the %s baseline equals masked attention', (name) => {
-  test.each(cases)('$name', async ({ neighbourhood, heads, headDim }) => {
+  test.each(runs)('$name, $dtype', async ({ neighbourhood, heads, headDim, dtype }) => {
     const tokens = neighbourhood.grid.reduce((product, length) => product * length, 1);
     const shape = [2, heads, tokens, headDim];
     const arrays = [1, 2, 3].map((seed) => randomArray(seed, shape));
-    const [query, key, value] = arrays.map((data) => device.tensor(data, shape));
+    const [query, key, value] = arrays.map((data) => device.tensor(data, shape, dtype));
     const { output, weightBytes } = await baseline(name, { query, key, value }, neighbourhood);
-    expectClose(await output.read(), await masked(arrays, shape, neighbourhood), tolerances.f32);
+    expectClose(await output.read(), await masked(arrays, shape, neighbourhood), tolerances[dtype]);
     const window = neighbourhood.window.reduce((product, length) => product * length, 1);
-    expect(weightBytes).toBe(2 * heads * tokens * window * 4);
+    expect(weightBytes).toBe(2 * heads * tokens * window * (dtype === 'f16' ? 2 : 4));
   });
 });

@@ -1,9 +1,10 @@
-import { ArgumentError, type Tensor } from '@saccade/attention';
+import { ArgumentError, bytesPerElement, DeviceError, type Tensor } from '@saccade/attention';
 import {
   assemble,
   emptyLike,
   type Kernel,
   largestBuffer,
+  offers,
   read,
   runKernel,
   uniform,
@@ -13,8 +14,8 @@ import {
 import type { Inputs } from '../kit/paper.ts';
 
 /**
- * The two ways to compute neighbourhood attention that the paper starts from, as WGSL kernels in f32. Both write the
- * N x W weights to memory: PN (scores of each query with its neighbours), a softmax over the W weights, NN (weighted
+ * The two ways to compute neighbourhood attention that the paper starts from, as WGSL kernels that store f32 or f16
+ * and add up in f32. Both write the N x W weights to memory: PN (scores of each query with its neighbours), a softmax over the W weights, NN (weighted
  * sum of the neighbours' values). `naive`: one thread a (query, neighbour) pair, then one a (query, four dims).
  * `unfused`: both as tiles of a matrix product, with the weights scattered (PN) and gathered (NN). Section 3.1, 3.2.
  */
@@ -27,19 +28,28 @@ export interface Neighbourhood {
   causal: readonly boolean[];
 }
 
-const scoreBindings = {
-  query: read('f32'), // [batch, heads, tokens, headDim]
-  key: read('f32'), // [batch, heads, tokens, headDim]
-  weights: write('f32'), // [batch, heads, tokens, W]
+/** What a baseline's tensors and weights are stored as. */
+type Storage = 'f32' | 'f16';
+
+const scoreBindings = (storage: Storage) => ({
+  query: read(storage), // [batch, heads, tokens, headDim]
+  key: read(storage), // [batch, heads, tokens, headDim]
+  weights: write(storage), // [batch, heads, tokens, W]
   shape: uniform({ items: 'u32', scale: 'f32' }),
-};
-const softmaxBindings = { weights: write('f32'), shape: uniform({ items: 'u32' }) };
-const valueBindings = {
-  weights: read('f32'), // [batch, heads, tokens, W]
-  value: read('f32'), // [batch, heads, tokens, headDim]
-  output: write('f32'), // [batch, heads, tokens, headDim]
+});
+const softmaxBindings = (storage: Storage) => ({
+  weights: write(storage),
   shape: uniform({ items: 'u32' }),
-};
+});
+const valueBindings = (storage: Storage) => ({
+  weights: read(storage), // [batch, heads, tokens, W]
+  value: read(storage), // [batch, heads, tokens, headDim]
+  output: write(storage), // [batch, heads, tokens, headDim]
+  shape: uniform({ items: 'u32' }),
+});
+const enablesOf = (storage: Storage) => (storage === 'f16' ? ['f16'] : []);
+/** Stands where a query has no neighbour: no score of finite inputs of usual size is as low, and a half can hold it. */
+const BLANK = { f32: '-1e30', f16: '-6e4' };
 
 const THREADS = 256;
 /** Queries and keys of a tile of the unfused kernels; a box of the grid holds as many queries. */
@@ -49,9 +59,10 @@ const KEYS = 32; // keys of a gathered weight tile
 const boxes = [[64], [8, 8], [4, 4, 4]];
 
 /**
- * Runs a baseline on WebGPU tensors in f32, heads of key and query equal.
+ * Runs a baseline on WebGPU tensors in f32, or in f16 where shaders compute with halves; heads of key and query equal.
  * @returns the output [batch, heads, tokens, headDim] and the bytes of the weights it had to store
- * @throws ArgumentError if the weights do not fit a buffer of the device, or tensors are not f32
+ * @throws ArgumentError if the weights do not fit a buffer of the device, or tensors are not all f32 or all f16;
+ *   DeviceError for f16 where the device has no shader-f16
  */
 export async function baseline(
   name: BaselineName,
@@ -61,10 +72,19 @@ export async function baseline(
   const [batch, heads, tokens, headDim] = query.shape;
   const geometry = describe(neighbourhood);
   const rows = batch * heads * tokens;
-  const weightBytes = rows * geometry.window * 4;
-  for (const [label, tensor] of Object.entries({ query, key, value })) {
-    if (tensor.dtype !== 'f32') throw new ArgumentError('baseline', label, `of dtype ${tensor.dtype}`, 'f32');
+  const storage = query.dtype;
+  if (storage !== 'f32' && storage !== 'f16')
+    throw new ArgumentError('baseline', 'query', `of dtype ${storage}`, 'f32 or f16');
+  for (const [label, tensor] of Object.entries({ key, value })) {
+    if (tensor.dtype !== storage)
+      throw new ArgumentError('baseline', label, `of dtype ${tensor.dtype}`, `${storage}, as query`);
   }
+  if (storage === 'f16' && !offers(query.device, 'shader-f16'))
+    throw new DeviceError('the baselines cannot store halves', {
+      needs: 'shader-f16',
+      has: query.device.description,
+    });
+  const weightBytes = rows * geometry.window * bytesPerElement(storage);
   const limit = largestBuffer(query.device);
   if (weightBytes > limit)
     throw new ArgumentError(
@@ -74,9 +94,9 @@ export async function baseline(
       `weights of at most ${limit} bytes`,
     );
   if (headDim % 4 !== 0) throw new ArgumentError('baseline', 'headDim', headDim, 'a multiple of 4');
-  const weights = emptyLike(query, [batch, heads, tokens, geometry.window]);
-  const output = emptyLike(query, query.shape);
-  const kernels = name === 'naive' ? naiveKernels(geometry, headDim) : unfusedKernels(geometry, headDim);
+  const weights = emptyLike(query, [batch, heads, tokens, geometry.window], storage);
+  const output = emptyLike(query, query.shape, storage);
+  const kernels = (name === 'naive' ? naiveKernels : unfusedKernels)(geometry, headDim, storage);
   const tiles = batch * heads * geometry.tiles;
   try {
     const scale = headDim ** -0.5;
@@ -157,36 +177,39 @@ fn neighbour(token: u32, t: u32) -> i32 {
   return (a * i32(N1) + b) * i32(N2) + c;
 }`;
 
-/** P = softmax over the W weights of a row; -1e30 marks no neighbour. One thread a row. */
-const softmaxKernel = (geometry: Geometry): Kernel<typeof softmaxBindings> =>
+/** P = softmax over the W weights of a row; BLANK marks no neighbour. One thread a row. */
+const softmaxKernel = (geometry: Geometry, storage: Storage): Kernel<ReturnType<typeof softmaxBindings>> =>
   assemble({
     name: 'fna-baseline-softmax',
-    bindings: softmaxBindings,
+    enables: enablesOf(storage),
+    bindings: softmaxBindings(storage),
     constants: geometry.constants,
     stages: [],
     threads: THREADS,
     main: wgsl`
   let row = workgroup * ${THREADS}u + lane;
   if (row < shape.items) {
-    var highest = -1e30;
-    for (var t = 0u; t < W; t++) { highest = max(highest, weights[row * W + t]); }
+    var highest = ${BLANK[storage]};
+    for (var t = 0u; t < W; t++) { highest = max(highest, f32(weights[row * W + t])); }
     var sum = 0.0;
     for (var t = 0u; t < W; t++) {
-      let weight = select(exp(weights[row * W + t] - highest), 0.0, weights[row * W + t] <= -1e30);
-      weights[row * W + t] = weight;
+      let score = f32(weights[row * W + t]);
+      let weight = select(exp(score - highest), 0.0, score <= ${BLANK[storage]});
+      weights[row * W + t] = ${storage}(weight);
       sum += weight;
     }
-    for (var t = 0u; t < W; t++) { weights[row * W + t] = weights[row * W + t] / sum; }
+    for (var t = 0u; t < W; t++) { weights[row * W + t] = ${storage}(f32(weights[row * W + t]) / sum); }
   }`,
   });
 
-function naiveKernels(geometry: Geometry, headDim: number) {
+function naiveKernels(geometry: Geometry, headDim: number, storage: Storage) {
   const constants = { ...geometry.constants, HEAD_DIM: headDim };
   return {
     /** PN: one thread a (query, neighbour) pair. */
     scores: assemble({
       name: 'fna-naive-scores',
-      bindings: scoreBindings,
+      enables: enablesOf(storage),
+      bindings: scoreBindings(storage),
       constants,
       stages: [axisStage, neighbourStage],
       threads: THREADS,
@@ -196,21 +219,22 @@ function naiveKernels(geometry: Geometry, headDim: number) {
     let row = pair / W;
     let token = row % TOKENS;
     let other = neighbour(token, pair % W);
-    var score = -1e30;
+    var score = f32(${BLANK[storage]});
     if (other >= 0) {
       let keyRow = (row - token + u32(other)) * HEAD_DIM;
       var dot = 0.0;
-      for (var d = 0u; d < HEAD_DIM; d++) { dot += query[row * HEAD_DIM + d] * key[keyRow + d]; }
+      for (var d = 0u; d < HEAD_DIM; d++) { dot += f32(query[row * HEAD_DIM + d]) * f32(key[keyRow + d]); }
       score = dot * shape.scale;
     }
-    weights[pair] = score;
+    weights[pair] = ${storage}(score);
   }`,
     }),
-    softmax: softmaxKernel(geometry),
+    softmax: softmaxKernel(geometry, storage),
     /** NN: one thread a (query, four dims). */
     values: assemble({
       name: 'fna-naive-values',
-      bindings: valueBindings,
+      enables: enablesOf(storage),
+      bindings: valueBindings(storage),
       constants,
       stages: [axisStage, neighbourStage],
       threads: THREADS,
@@ -225,11 +249,13 @@ function naiveKernels(geometry: Geometry, headDim: number) {
       let other = neighbour(token, t);
       if (other >= 0) {
         let at = (row - token + u32(other)) * HEAD_DIM + dim;
-        sum += weights[row * W + t] * vec4<f32>(value[at], value[at + 1u], value[at + 2u], value[at + 3u]);
+        sum += f32(weights[row * W + t]) *
+          vec4<f32>(vec4<${storage}>(value[at], value[at + 1u], value[at + 2u], value[at + 3u]));
       }
     }
     let at = row * HEAD_DIM + dim;
-    output[at] = sum.x; output[at + 1u] = sum.y; output[at + 2u] = sum.z; output[at + 3u] = sum.w;
+    let four = vec4<${storage}>(sum);
+    output[at] = four.x; output[at + 1u] = four.y; output[at + 2u] = four.z; output[at + 3u] = four.w;
   }`,
     }),
   };
@@ -281,13 +307,14 @@ fn place(box: Box, i: vec3<u32>, j: vec3<u32>) -> i32 {
   return (a * i32(W1) + b) * i32(W2) + c;
 }`;
 
-function unfusedKernels(geometry: Geometry, headDim: number) {
+function unfusedKernels(geometry: Geometry, headDim: number, storage: Storage) {
   const constants = { ...geometry.constants, HEAD_DIM: headDim, TILE, SLAB, KEYS };
   return {
     /** PN as a tiled product of a query box with its haloed key box; entries that are neighbours are scattered. */
     scores: assemble({
       name: 'fna-unfused-scores',
-      bindings: scoreBindings,
+      enables: enablesOf(storage),
+      bindings: scoreBindings(storage),
       constants,
       memory: {
         queries: { type: 'f32', length: SLAB * TILE }, // 4 KiB, [SLAB][TILE]
@@ -301,7 +328,7 @@ function unfusedKernels(geometry: Geometry, headDim: number) {
   // a causal cut leaves entries that no key fills: mark all of the box's rows first
   for (var e = lane; e < TILE * W; e += ${THREADS}u) {
     let i = queryInner(box, e / W);
-    if (all(i < box.length)) { weights[(headRow + tokenAt(i, box.group)) * W + e % W] = -1e30; }
+    if (all(i < box.length)) { weights[(headRow + tokenAt(i, box.group)) * W + e % W] = ${storage}(${BLANK[storage]}); }
   }
   storageBarrier();
   let row = (lane / 16u) * 4u;
@@ -317,8 +344,8 @@ function unfusedKernels(geometry: Geometry, headDim: number) {
         let j = keyInner(box, first + r);
         var q = 0.0;
         var k = 0.0;
-        if (dim < HEAD_DIM && all(i < box.length)) { q = query[(headRow + tokenAt(i, box.group)) * HEAD_DIM + dim]; }
-        if (dim < HEAD_DIM && first + r < box.keys) { k = key[(headRow + tokenAt(j, box.group)) * HEAD_DIM + dim]; }
+        if (dim < HEAD_DIM && all(i < box.length)) { q = f32(query[(headRow + tokenAt(i, box.group)) * HEAD_DIM + dim]); }
+        if (dim < HEAD_DIM && first + r < box.keys) { k = f32(key[(headRow + tokenAt(j, box.group)) * HEAD_DIM + dim]); }
         queries[(e % SLAB) * TILE + r] = q;
         keys[(e % SLAB) * TILE + r] = k;
       }
@@ -334,17 +361,18 @@ function unfusedKernels(geometry: Geometry, headDim: number) {
       for (var c = 0u; c < 4u; c++) {
         if (first + column + c < box.keys) {
           let t = place(box, i, keyInner(box, first + column + c));
-          if (t >= 0) { weights[(headRow + tokenAt(i, box.group)) * W + u32(t)] = sums[r][c] * shape.scale; }
+          if (t >= 0) { weights[(headRow + tokenAt(i, box.group)) * W + u32(t)] = ${storage}(sums[r][c] * shape.scale); }
         }
       }
     }
   }`,
     }),
-    softmax: softmaxKernel(geometry),
+    softmax: softmaxKernel(geometry, storage),
     /** NN as a tiled product: the weights of a query box are gathered into a tile per run of keys. */
     values: assemble({
       name: 'fna-unfused-values',
-      bindings: valueBindings,
+      enables: enablesOf(storage),
+      bindings: valueBindings(storage),
       constants,
       memory: {
         tile: { type: 'f32', length: KEYS * TILE }, // 8 KiB, [KEYS][TILE]
@@ -371,8 +399,8 @@ function unfusedKernels(geometry: Geometry, headDim: number) {
       var v = 0.0;
       if (p < box.keys) {
         let t = place(box, i, j);
-        if (t >= 0) { weight = weights[(headRow + tokenAt(i, box.group)) * W + u32(t)]; }
-        if (slab + r < HEAD_DIM) { v = value[(headRow + tokenAt(j, box.group)) * HEAD_DIM + slab + r]; }
+        if (t >= 0) { weight = f32(weights[(headRow + tokenAt(i, box.group)) * W + u32(t)]); }
+        if (slab + r < HEAD_DIM) { v = f32(value[(headRow + tokenAt(j, box.group)) * HEAD_DIM + slab + r]); }
       }
       tile[e] = weight;
       values[e] = v;
@@ -389,7 +417,7 @@ function unfusedKernels(geometry: Geometry, headDim: number) {
     if (all(i < box.length)) {
       let at = (headRow + tokenAt(i, box.group)) * HEAD_DIM + slab + column;
       for (var c = 0u; c < 4u; c++) {
-        if (slab + column + c < HEAD_DIM) { output[at + c] = sums[r][c]; }
+        if (slab + column + c < HEAD_DIM) { output[at + c] = ${storage}(sums[r][c]); }
       }
     }
   }`,

@@ -69,8 +69,8 @@ export const paper = definePaper<Options>({
     'Thresholds of the verdicts.',
   ],
   limits: [
-    'Backward kernels wait for a later version; gradients are checked on the float64 form.',
-    'The baselines run in f32 on WebGPU only, so the race of the lab needs it.',
+    'Gradients come from the engine (attendBackward under the same plan); the paper’s own backward kernels are not timed beside them.',
+    'The baselines run on WebGPU only, so the race of the lab needs it.',
   ],
   fit: (grid) => {
     const odd = (length: number) =>

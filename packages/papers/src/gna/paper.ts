@@ -83,7 +83,7 @@ export const paper = definePaper<Options>({
     'The default tiles of 64 tokens, and the thresholds of the verdicts.',
   ],
   limits: [
-    'Backward kernels wait for a later version; the inverse windows they need are checked by enumeration.',
+    'Gradients come from the engine, which inverts the lists of the plan; the closed form of the inverse windows is checked by enumeration, and no kernel uses it.',
     'End-to-end gains in video and image models are not measured: they need the models. The page has the arithmetic instead.',
     'The lab’s strip of strides has those that are equal on all axes; others are predicted one at a time.',
   ],

@@ -35,4 +35,4 @@ export {
   type ReferenceOutputs,
   type RunContext,
 } from './paper.ts';
-export { disposeInputs, randomInputs } from './random-inputs.ts';
+export { disposeInputs, disposeOutputs, randomInputs } from './random-inputs.ts';

@@ -1,4 +1,4 @@
-import type { Device, DType } from '@saccade/attention';
+import type { Device, DType, Tensor } from '@saccade/attention';
 import type { Inputs } from './paper.ts';
 
 /**
@@ -30,4 +30,10 @@ export function disposeInputs(inputs: Inputs): void {
   inputs.query.dispose();
   inputs.key.dispose();
   inputs.value.dispose();
+}
+
+/** Frees what attend() or a mechanism gave. */
+export function disposeOutputs({ output, logSumExp }: { output: Tensor; logSumExp: Tensor }): void {
+  output.dispose();
+  logSumExp.dispose();
 }

@@ -2,7 +2,7 @@ import { attend } from '@saccade/attention';
 import type { Claim, ClaimRun, Measurement, Verdict } from '../kit/claim.ts';
 import { median } from '../kit/claim.ts';
 import { interleave } from '../kit/interleave.ts';
-import { disposeInputs, randomInputs } from '../kit/random-inputs.ts';
+import { disposeInputs, disposeOutputs, randomInputs } from '../kit/random-inputs.ts';
 import { powerAttention } from './mechanism.ts';
 import type { Options } from './paper.ts';
 import { countBlocks, type PatternOptions } from './patterns.ts';
@@ -142,11 +142,8 @@ async function besideWindow(run: ClaimRun): Promise<Measurement> {
   for (const [index, tokens] of all.entries()) {
     run.progress(index / all.length, `${tokens} tokens`);
     const inputs = randomInputs(run.device, shapeOf(run, tokens), { dtype: 'f32' });
-    const with_ = (options: Options) => async () => {
-      const { output, logSumExp } = await powerAttention(inputs, options, { signal: run.signal });
-      output.dispose();
-      logSumExp.dispose();
-    };
+    const with_ = (options: Options) => async () =>
+      disposeOutputs(await powerAttention(inputs, options, { signal: run.signal }));
     const times = await interleave(
       run,
       { power: with_(usual), window: with_(window) },
@@ -178,15 +175,12 @@ async function besideDense(run: ClaimRun): Promise<Measurement> {
     run.progress(index / all.length, `${tokens} tokens`);
     const inputs = randomInputs(run.device, shapeOf(run, tokens), { dtype: 'f32' });
     const { query, key, value } = inputs;
-    const free = ({ output, logSumExp }: Awaited<ReturnType<typeof attend>>) => {
-      output.dispose();
-      logSumExp.dispose();
-    };
     const times = await interleave(
       run,
       {
-        power: async () => free(await powerAttention(inputs, usual, { signal: run.signal })),
-        dense: async () => free(await attend(query, key, value, { causal: true, signal: run.signal })),
+        power: async () => disposeOutputs(await powerAttention(inputs, usual, { signal: run.signal })),
+        dense: async () =>
+          disposeOutputs(await attend(query, key, value, { causal: true, signal: run.signal })),
       },
       { samples: samplesOf(run) },
     ).finally(() => disposeInputs(inputs));

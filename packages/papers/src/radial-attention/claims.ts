@@ -2,7 +2,7 @@ import { attend } from '@saccade/attention';
 import type { Claim, ClaimRun, Measurement, Verdict } from '../kit/claim.ts';
 import { median } from '../kit/claim.ts';
 import { interleave } from '../kit/interleave.ts';
-import { disposeInputs, randomInputs } from '../kit/random-inputs.ts';
+import { disposeInputs, disposeOutputs, randomInputs } from '../kit/random-inputs.ts';
 import { blockMask } from './block-mask.ts';
 import { radialAttention } from './mechanism.ts';
 import type { Options } from './paper.ts';
@@ -117,15 +117,11 @@ async function besideDense(run: ClaimRun): Promise<Measurement> {
     const mask = blockMask({ frames, perFrame, blockSize: 64, decay: 1, sink: true });
     const inputs = randomInputs(run.device, [1, heads, frames * perFrame, 64], { dtype: 'f16' });
     const { query, key, value } = inputs;
-    const free = ({ output, logSumExp }: Awaited<ReturnType<typeof attend>>) => {
-      output.dispose();
-      logSumExp.dispose();
-    };
     const times = await interleave(
       run,
       {
-        radial: async () => free(await radialAttention(inputs, options, { signal: run.signal })),
-        dense: async () => free(await attend(query, key, value, { signal: run.signal })),
+        radial: async () => disposeOutputs(await radialAttention(inputs, options, { signal: run.signal })),
+        dense: async () => disposeOutputs(await attend(query, key, value, { signal: run.signal })),
       },
       { samples: run.quick ? 3 : 10 },
     ).finally(() => disposeInputs(inputs));

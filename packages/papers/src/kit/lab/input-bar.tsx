@@ -1,5 +1,6 @@
 import { Choice } from './control-panel.tsx';
-import { type DeviceChoice, kindOfGrid, type Settings, type Sizes, samples } from './settings.ts';
+import { DeviceSelect, GridSelect } from './selects.tsx';
+import { kindOfGrid, type Settings, type Sizes, samples } from './settings.ts';
 import type { LabSpec } from './spec.ts';
 
 /** What the lab runs on: a sample or the reader's file, how many tokens, which device. */
@@ -41,31 +42,8 @@ export function InputBar<O>(props: {
         />
         <span>Your own file… (or drop it here)</span>
       </label>
-      <label className="lab-select">
-        <span>tokens</span>
-        <select
-          value={settings.grid.join('x')}
-          onChange={(event) => set({ grid: event.currentTarget.value.split('x').map(Number) })}
-        >
-          {grids.map((grid) => (
-            <option key={grid.join('x')} value={grid.join('x')}>
-              {grid.length > 1 ? `${grid.join(' × ')} = ` : ''}
-              {grid.reduce((all, size) => all * size, 1)}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label className="lab-select">
-        <span>runs on</span>
-        <select
-          value={settings.device}
-          onChange={(event) => set({ device: event.currentTarget.value as DeviceChoice })}
-        >
-          <option value="auto">best here</option>
-          <option value="webgpu">WebGPU</option>
-          <option value="wasm">WebAssembly</option>
-        </select>
-      </label>
+      <GridSelect grid={settings.grid} grids={grids} onChange={(grid) => set({ grid })} />
+      <DeviceSelect device={settings.device} onChange={(device) => set({ device })} />
     </div>
   );
 }

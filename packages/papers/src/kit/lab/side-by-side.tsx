@@ -2,7 +2,8 @@ import type { Paper } from '../paper.ts';
 import { Choice } from './control-panel.tsx';
 import { PicturePane, placeOf, TextPane } from './panes.tsx';
 import { bytes, faster, milliseconds, operations, percent } from './readout.tsx';
-import { centre, type DeviceChoice, defaultSizes, kindOfGrid, middle, samples } from './settings.ts';
+import { DeviceSelect, GridSelect } from './selects.tsx';
+import { centre, defaultSizes, kindOfGrid, middle, samples } from './settings.ts';
 import { commonKinds, type Side, useSideBySide } from './use-side-by-side.ts';
 import './lab.css';
 
@@ -72,33 +73,12 @@ function Shown({ papers }: { papers: readonly Paper[] }) {
             set({ input, grid: other, at: centre(other) });
           }}
         />
-        <label className="lab-select">
-          <span>tokens</span>
-          <select
-            value={grid.join('x')}
-            onChange={(event) => {
-              const other = event.currentTarget.value.split('x').map(Number);
-              set({ grid: other, at: centre(other) });
-            }}
-          >
-            {defaultSizes[kindOfGrid(grid)].map((size) => (
-              <option key={size.join('x')} value={size.join('x')}>
-                {size.join(' × ')}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label className="lab-select">
-          <span>runs on</span>
-          <select
-            value={settings.device}
-            onChange={(event) => set({ device: event.currentTarget.value as DeviceChoice })}
-          >
-            <option value="auto">best here</option>
-            <option value="webgpu">WebGPU</option>
-            <option value="wasm">WebAssembly</option>
-          </select>
-        </label>
+        <GridSelect
+          grid={grid}
+          grids={defaultSizes[kindOfGrid(grid)]}
+          onChange={(other) => set({ grid: other, at: centre(other) })}
+        />
+        <DeviceSelect device={settings.device} onChange={(device) => set({ device })} />
       </div>
       {compared.notes.map((note) => (
         <p key={note} className="lab-note">
