@@ -11,6 +11,7 @@ export const peers: readonly Peer[] = [
   onnxruntime('cpu'),
   tensorflow('wasm'),
   jax('wasm'),
+  saccade('webgpu'),
   saccade('webgpu', 'portable'),
   saccade('webgpu', 'subgroup'),
   saccade('webgpu', 'matrix'),
@@ -23,7 +24,7 @@ export const peers: readonly Peer[] = [
 export interface TimedCase {
   readonly facts: BenchCase;
   /**
-   * Attentions in one timed run, each on the output of the one before. Two lengths: the time of one attention is the
+   * Attentions in one timed run, each forward one on the output of the one before. Two lengths: the time of one attention is the
    * difference over the difference, so that what is paid once a run drops out, copies to the host among it.
    */
   readonly chains: readonly [number] | readonly [number, number];
@@ -79,18 +80,18 @@ export const cases: readonly TimedCase[] = [
       queryTokens: 1,
       ...{ keyTokens: 32_768 },
     },
-    chains: [8, 40],
-    rounds: 11,
+    chains: [16, 144],
+    rounds: 9,
   },
   {
     facts: { ...gpu, id: 'dense-f16-64', title: 'Dense', headDim: 64 },
-    chains: [1, 4],
+    chains: [2, 26],
     rounds: 9,
   },
-  { facts: { ...gpu, id: 'dense-f16-128', title: 'Dense' }, chains: [1, 4], rounds: 9 },
+  { facts: { ...gpu, id: 'dense-f16-128', title: 'Dense' }, chains: [2, 18], rounds: 9 },
   {
     facts: { ...gpu, id: 'causal', title: 'Causal', mask: { kind: 'causal' } },
-    chains: [1, 4],
+    chains: [2, 26],
     rounds: 9,
   },
   {
@@ -101,7 +102,7 @@ export const cases: readonly TimedCase[] = [
       title: 'Causal window of 1024',
       mask: { kind: 'window', size: 1024 },
     },
-    chains: [1, 4],
+    chains: [2, 18],
     rounds: 9,
   },
   {
@@ -112,12 +113,12 @@ export const cases: readonly TimedCase[] = [
       title: '10 % of blocks of 64',
       mask: { kind: 'blocks', block: 64, kept: 51, seed: 7 },
     },
-    chains: [1, 4],
+    chains: [1, 9],
     rounds: 9,
   },
   {
     facts: { ...gpu, ...long, id: 'dense-long', title: 'Dense' },
-    chains: [1, 2],
+    chains: [1, 3],
     rounds: 5,
   },
   {

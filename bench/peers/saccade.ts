@@ -5,14 +5,23 @@ import type { Inputs, Peer, Prepared } from './peer.ts';
 
 const { attend, attendBackward, openDevice } = attention;
 
-/** Our own attend() and attendBackward() on one of our devices; on WebGPU with kernels of one tier. */
+/**
+ * Our own attend() and attendBackward() on one of our devices; on WebGPU with kernels of one tier. Decoding has kernels of
+ * no tier, and runs on the device as it opens.
+ */
 export function saccade(kind: 'wasm' | 'webgpu', tier?: attention.Tier): Peer {
   return {
     name: tier ? `saccade-${kind}-${tier}` : `saccade-${kind}`,
-    takes: (facts) => (kind === 'wasm') === (facts.threads !== undefined),
-    async unavailable(facts) {
-      if (facts.pass === 'backward' && tier !== undefined && tier !== 'portable')
-        return `attendBackward() has no kernels of the tier ${tier}`;
+    takes(facts) {
+      if (kind === 'wasm') return facts.threads !== undefined;
+      if (facts.threads !== undefined) return false;
+      if (facts.queryTokens === 1) return tier === undefined;
+      // halves are for the tiers above: portable kernels only read and write them
+      return (
+        tier !== undefined && (tier !== 'portable' || facts.dtype === 'f32' || facts.pass === 'backward')
+      );
+    },
+    async unavailable() {
       try {
         const device = await openDevice(kind, { tier });
         await device.close();
@@ -24,7 +33,9 @@ export function saccade(kind: 'wasm' | 'webgpu', tier?: attention.Tier): Peer {
     async prepare({ facts }, inputs) {
       const device = await openDevice(kind, { tier, threads: facts.threads });
       const prepared =
-        facts.pass === 'forward' ? forward(device, facts, inputs) : gradients(device, facts, inputs);
+        facts.pass === 'forward'
+          ? forward(device, facts, inputs, tier)
+          : gradients(device, facts, inputs, tier);
       return { ...(await prepared), description: `${device.description}, tier ${device.tier}` };
     },
   };
@@ -43,7 +54,12 @@ function upload(device: attention.Device, facts: BenchCase, inputs: Inputs) {
   };
 }
 
-async function forward(device: attention.Device, facts: BenchCase, inputs: Inputs): Promise<Part> {
+async function forward(
+  device: attention.Device,
+  facts: BenchCase,
+  inputs: Inputs,
+  wanted?: attention.Tier,
+): Promise<Part> {
   const { query, key, value } = upload(device, facts, inputs);
   const options = attendOptions(facts);
   const chained = async (chain: number) => {
@@ -64,7 +80,7 @@ async function forward(device: attention.Device, facts: BenchCase, inputs: Input
     },
     async output() {
       const { tier } = await attend(query, key, value, options);
-      if (tier !== undefined && tier !== device.tier) throw new Error(`such calls run on the tier ${tier}`);
+      if (wanted !== undefined && tier !== wanted) throw new Error(`such calls run on the tier ${tier}`);
       const last = await chained(1);
       const numbers = (await last.read()) as Float32Array;
       last.dispose();
@@ -74,7 +90,12 @@ async function forward(device: attention.Device, facts: BenchCase, inputs: Input
   };
 }
 
-async function gradients(device: attention.Device, facts: BenchCase, inputs: Inputs): Promise<Part> {
+async function gradients(
+  device: attention.Device,
+  facts: BenchCase,
+  inputs: Inputs,
+  wanted?: attention.Tier,
+): Promise<Part> {
   const { query, key, value } = upload(device, facts, inputs);
   const options = attendOptions(facts);
   const result = await attend(query, key, value, options);
@@ -87,7 +108,13 @@ async function gradients(device: attention.Device, facts: BenchCase, inputs: Inp
       }
       await device.finish();
     },
-    output: () => Promise.resolve(undefined),
+    async output() {
+      const made = await attendBackward(query, key, value, result, outputGradient, options);
+      for (const tensor of [made.query, made.key, made.value]) tensor.dispose();
+      if (wanted !== undefined && made.tier !== wanted)
+        throw new Error(`such calls run on the tier ${made.tier}`);
+      return undefined;
+    },
     close: () => device.close(),
   };
 }

@@ -162,6 +162,7 @@ export function timeInWords(timeMs: number): string {
 export function peerInWords(peer: string): string {
   const names: Readonly<Record<string, string>> = {
     'saccade-wasm': 'Saccade, WASM',
+    'saccade-webgpu': 'Saccade, WebGPU',
     'onnxruntime-cpu': 'onnxruntime, processor',
     'onnxruntime-webgpu': 'onnxruntime, WebGPU',
     'jax-js-wasm': 'jax-js, WASM',
