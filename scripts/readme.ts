@@ -16,6 +16,7 @@ import {
   shapeInWords,
   timeInWords,
 } from '../packages/site/src/shared/bench.ts';
+import { adapterInWords } from '../packages/site/src/shared/machine.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const readme = join(root, 'README.md');
@@ -89,7 +90,7 @@ function speedTable(): string {
       const [{ machine }] = here;
       const rows = here.map((comparison) => speedRow(comparison));
       return [
-        `${machine.adapter}; ${machine.cpu}, ${machine.cores} cores; medians:`,
+        `${adapterInWords(machine.adapter).name}; ${machine.cpu}, ${machine.cores} cores; medians:`,
         '',
         '| case | Saccade | beside it, in the same run | samples |',
         '| --- | --- | --- | --- |',

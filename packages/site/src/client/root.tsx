@@ -64,18 +64,6 @@ export function Layout({ children }: { children: ReactNode }) {
             <NavLink to="/speed">Speed</NavLink>
             <NavLink to="/about">About</NavLink>
           </nav>
-          <nav aria-label="You" className="you">
-            {viewer ? (
-              <>
-                {viewer.moderates && <NavLink to="/admin/reports">Moderate</NavLink>}
-                <NavLink to="/library">Library</NavLink>
-                <NavLink to="/notifications">For you{viewer.unread > 0 && ` (${viewer.unread})`}</NavLink>
-                <NavLink to="/account">{viewer.name}</NavLink>
-              </>
-            ) : (
-              <NavLink to="/login">Log in</NavLink>
-            )}
-          </nav>
           <Form method="post" action="/subscribe" className="by-mail">
             <input type="hidden" name="source" value="header" />
             <label htmlFor="by-mail">Papers by mail</label>
@@ -90,6 +78,18 @@ export function Layout({ children }: { children: ReactNode }) {
             />
             <button type="submit">Subscribe</button>
           </Form>
+          <nav aria-label="You" className="you">
+            {viewer ? (
+              <>
+                {viewer.moderates && <NavLink to="/admin/reports">Moderate</NavLink>}
+                <NavLink to="/library">Library</NavLink>
+                <NavLink to="/notifications">For you{viewer.unread > 0 && ` (${viewer.unread})`}</NavLink>
+                <NavLink to="/account">{viewer.name}</NavLink>
+              </>
+            ) : (
+              <NavLink to="/login">Log in</NavLink>
+            )}
+          </nav>
         </header>
         <main id="main" tabIndex={-1}>
           {children}

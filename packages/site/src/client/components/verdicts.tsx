@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react';
+import { adapterInWords } from '../../shared/machine.ts';
 import type { VerdictName, VerdictView } from '../../shared/schemas.ts';
 import { dateInWords } from './facts.tsx';
 
@@ -121,7 +122,7 @@ export function LedgerTable({
                 )}
               </td>
               <td className="machine">
-                {row.adapter}, {row.tier}
+                {adapterInWords(row.adapter).name}, {row.tier}
                 {row.quick ? ', quick run' : ''}
                 <br />
                 <time dateTime={row.date}>{dateInWords(row.date)}</time>, commit{' '}

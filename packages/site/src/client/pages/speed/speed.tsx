@@ -1,5 +1,6 @@
 import { useLoaderData } from 'react-router';
 import { services } from '../../../server/services.ts';
+import { adapterInWords } from '../../../shared/machine.ts';
 import { ComparisonTable } from './comparison.tsx';
 
 export const meta = () => [{ title: 'Speed · Saccade' }];
@@ -26,8 +27,9 @@ export default function Speed() {
       )}
       {machines.map((machine) => (
         <section key={machine.id} aria-labelledby={`machine-${machine.id}`}>
-          <h2 id={`machine-${machine.id}`}>{machine.adapter}</h2>
+          <h2 id={`machine-${machine.id}`}>{adapterInWords(machine.adapter).name}</h2>
           <p className="facts">
+            {adapterInWords(machine.adapter).driver && <span>{adapterInWords(machine.adapter).driver}</span>}
             <span>
               {machine.cpu}, {machine.cores} cores
             </span>
