@@ -10,8 +10,11 @@ import { openWebGPU } from '../packages/attention/src/device/webgpu.ts';
 import { attend } from '../packages/attention/src/softmax/attend.ts';
 import { type BackwardOptions, checkBackward } from '../packages/attention/src/softmax/backward.ts';
 import type { BackwardRequest } from '../packages/attention/src/softmax/request.ts';
+import { plainBackward } from '../packages/attention/src/softmax/tiers/backward-options.ts';
 import {
   type MatrixBackwardTile,
+  matrixBackwardFits,
+  matrixBackwardShape,
   matrixBackwardTiles,
 } from '../packages/attention/src/softmax/tiers/matrix-backward-tile.ts';
 import {
@@ -73,14 +76,14 @@ const portableTiles: BackwardTile[] = [
   { rowTile: 32, columnTile: 64, rowsPerThread: 2, chunk: 8 },
 ];
 
-/** Besides those that attendBackward() chooses from. */
-const otherMatrixTiles: MatrixBackwardTile[] = [
+/** Besides those that attendBackward() chooses from; where 64 rows fit, fewer are only for small blocks. */
+const matrixTiles: MatrixBackwardTile[] = [
+  ...matrixBackwardTiles.filter(({ fragments, rows }) => fragments * rows > 1),
   { fragments: 2, rows: 2, columns: 2, columnTile: 32, buffers: 2 },
   { fragments: 2, rows: 2, columns: 1, columnTile: 32, buffers: 1 },
   { fragments: 2, rows: 4, columns: 1, columnTile: 32, buffers: 1 },
-  { fragments: 1, rows: 8, columns: 1, columnTile: 32, buffers: 1 },
-  { fragments: 1, rows: 2, columns: 1, columnTile: 32, buffers: 1 },
   { fragments: 1, rows: 4, columns: 1, columnTile: 32, buffers: 2 },
+  { fragments: 1, rows: 2, columns: 1, columnTile: 32, buffers: 1 },
 ];
 
 interface Case {
@@ -155,6 +158,8 @@ const textOf = (tile: BackwardTile | MatrixBackwardTile) =>
     ? `matrix ${tile.fragments}x${tile.rows}x${tile.columns} columns ${tile.columnTile} buffers ${tile.buffers}`
     : `portable ${tile.rowTile}x${tile.columnTile} rows ${tile.rowsPerThread} chunk ${tile.chunk}`;
 
+const noBlocks = { keys: { slots: 1, block: 1 }, queryBlock: 1 };
+
 /** What forces each candidate of a side, by its text; '' is what attendBackward() chooses. */
 function candidates({ headDim, dtype, all }: Case): [string, ForcedBackward][] {
   const found: [string, ForcedBackward][] = [['chosen tiles', {}]];
@@ -166,16 +171,21 @@ function candidates({ headDim, dtype, all }: Case): [string, ForcedBackward][] {
     found.push(['portable', { queries: tile, keys: tile }]);
   }
   if (!all || !tiers.includes(onMatrix ? 'matrix' : 'portable')) return found;
-  const fitting: readonly (BackwardTile | MatrixBackwardTile)[] = onMatrix
-    ? [...matrixBackwardTiles, ...otherMatrixTiles]
-    : portableTiles.filter((tile) =>
-        (['queries', 'keys'] as const).every((side) => {
-          const shape = backwardShape(tile, side, headDim, headDim);
-          return backwardBytes(shape) <= bytes && shape.threads <= threads;
-        }),
+  const fits = (side: 'queries' | 'keys', tile: BackwardTile | MatrixBackwardTile) => {
+    if ('fragments' in tile)
+      return matrixBackwardFits(
+        matrixBackwardShape(tile, { ...plainBackward, side, headDim, valueDim: headDim }, noBlocks),
+        {
+          memoryBytes: bytes,
+          threads,
+        },
       );
+    const shape = backwardShape(tile, side, headDim, headDim);
+    return backwardBytes(shape) <= bytes && shape.threads <= threads;
+  };
+  const tiles = onMatrix ? matrixTiles : portableTiles;
   for (const side of ['queries', 'keys'] as const)
-    for (const tile of fitting) found.push([`${side} ${textOf(tile)}`, { [side]: tile }]);
+    for (const tile of tiles) if (fits(side, tile)) found.push([`${side} ${textOf(tile)}`, { [side]: tile }]);
   return found;
 }
 

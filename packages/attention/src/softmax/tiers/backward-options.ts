@@ -38,6 +38,28 @@ export interface BackwardOptionsOfSide {
   memoryLimit: number;
 }
 
+/** The plainest call: dense, nothing masked or changed. */
+export const plainBackward = {
+  storage: 'f32',
+  gradientStorage: 'f32',
+  keys: 'all',
+  lists: 'packed',
+  queryOrder: false,
+  keyOrder: false,
+  outside: 'skip',
+  causalTiles: false,
+  onlyCausal: false,
+  bySlot: false,
+  honourFullBlocks: false,
+  keep: undefined,
+  change: undefined,
+  slope: undefined,
+  tableStages: [],
+  tableBindings: {},
+  gathered: undefined,
+  memoryLimit: 32768,
+} as const satisfies Partial<BackwardOptionsOfSide>;
+
 /** The same with the tile of a portable kernel. */
 export interface BackwardKernelOptions extends BackwardOptionsOfSide {
   tile: BackwardShape;
