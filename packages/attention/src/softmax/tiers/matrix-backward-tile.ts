@@ -46,9 +46,11 @@ export interface MatrixBackwardShape extends MatrixBackwardTile {
   operandWords: number;
   scoreWords: number;
   scoresAt: number;
-  /** From the first word of a row's scores to its weights, and of its products to its score gradients. */
+  /** Where the weights and the score gradients of the rows begin; words of a row of them, and from fragment to fragment. */
   weightsAt: number;
   gradientsAt: number;
+  weightStride: number;
+  weightWords: number;
   /** Whether the columns of a tile are neighbours in token order. */
   contiguous: boolean;
   /** Whether tokens of columns are looked up, a tile ahead: to load their rows, or for expressions. */
@@ -86,7 +88,21 @@ export function matrixBackwardShape(
   const operandWords = columnTile * stride;
   const scoreWords = rowTile * scoreStride;
   const scoresAt = buffers * 2 * operandWords;
-  const words = Math.max(scoresAt + 2 * scoreWords, 2 * rowTile * stride); // rows pass through the same memory at first
+  const afterScores = scoresAt + 2 * scoreWords;
+  // lanes of a whole or half a fragment put weights where their scores were, those of a quarter behind them
+  const inPlace = columnsOfLane >= FRAGMENT / 2;
+  const weightStride = inPlace ? scoreStride : columnTile / 8 + 1;
+  const weights = inPlace
+    ? {
+        weightsAt: scoresAt,
+        // of a pair of lanes the second keeps the gradients of both
+        gradientsAt: scoresAt + scoreWords + (columnsOfLane < FRAGMENT ? 2 : 0),
+      }
+    : { weightsAt: afterScores, gradientsAt: afterScores + rowTile * weightStride };
+  const words = Math.max(
+    inPlace ? afterScores : afterScores + 2 * rowTile * weightStride,
+    2 * rowTile * stride, // rows pass through the same memory at first
+  );
   const complete = side === 'keys' || (isComplete(options, slots.keys) && options.keys !== 'ranges');
   const contiguous =
     side === 'keys'
@@ -116,9 +132,9 @@ export function matrixBackwardShape(
     operandWords,
     scoreWords,
     scoresAt,
-    weightsAt: scoresAt,
-    // where lanes weigh half a fragment, the second of a pair keeps the gradients of both
-    gradientsAt: scoresAt + scoreWords + (columnsOfLane < FRAGMENT ? columnsOfLane / 4 : 0),
+    ...weights,
+    weightStride,
+    weightWords: inPlace ? 4 : 2,
     contiguous,
     looksUp,
     complete,
@@ -137,12 +153,13 @@ export function matrixBackwardShape(
   };
 }
 
-/** In the order of preference among those that fit. */
-export const matrixBackwardTiles: readonly MatrixBackwardTile[] = [
-  { fragments: 2, rows: 4, columns: 2, columnTile: 32, buffers: 1 },
-  { fragments: 2, rows: 2, columns: 2, columnTile: 32, buffers: 1 },
+/** In the order of preference among those that fit. One column of subgroups reads each weight once, two have fewer registers. */
+export const matrixBackwardTiles: readonly (MatrixBackwardTile & { mostChannels?: number })[] = [
+  { fragments: 2, rows: 4, columns: 1, columnTile: 32, buffers: 1, mostChannels: 64 },
+  { fragments: 2, rows: 2, columns: 1, columnTile: 32, buffers: 1, mostChannels: 64 },
+  { fragments: 1, rows: 4, columns: 2, columnTile: 32, buffers: 1 },
   { fragments: 1, rows: 4, columns: 1, columnTile: 32, buffers: 1 },
-  { fragments: 2, rows: 1, columns: 2, columnTile: 32, buffers: 1 },
+  { fragments: 1, rows: 2, columns: 1, columnTile: 32, buffers: 1 },
   { fragments: 1, rows: 1, columns: 1, columnTile: 32, buffers: 1 },
 ];
 
@@ -180,8 +197,10 @@ export function chooseMatrixBackward(
   limits: { memoryBytes: number; threads: number },
 ): MatrixBackwardShape | undefined {
   if (options.storage !== 'f16' || options.slope !== undefined || rows < LEAST_ROWS) return undefined;
+  const channels = Math.max(options.headDim, options.valueDim);
   return matrixBackwardTiles
-    .map((tile) => matrixBackwardShape(tile, options, slots))
+    .filter(({ mostChannels = channels }) => channels <= mostChannels)
+    .map(({ mostChannels: _, ...tile }) => matrixBackwardShape(tile, options, slots))
     .find(
       (shape) =>
         (shape.rowTile === FRAGMENT || rows > shape.rowTile / 2) && matrixBackwardFits(shape, limits),

@@ -48,13 +48,14 @@ ${eachScore((r, c) => store(scoresAt(shape, r, c), `s${r}_${c}`, scoreStride))}`
 
 /** dQ = dQ + dS K; from the keys' side dK = dK + dSᵀ Q by the first half and dV = dV + Pᵀ dO by the second. */
 const accumulate = (shape: MatrixBackwardShape) => {
-  const { fragments, columnTile, gradientFragments, stride, scoreStride } = shape;
-  const weightsAt = (r: number, j: number) => `halfWeights + ${r * FRAGMENT * scoreStride + 4 * j}u`;
+  const { fragments, columnTile, gradientFragments, stride, weightStride, weightWords } = shape;
+  const weightsAt = (r: number, j: number) =>
+    `halfWeights + ${r * FRAGMENT * weightStride + weightWords * j}u`;
   return each(
     columnTile / FRAGMENT,
     (
       j,
-    ) => `${each(fragments, (r) => `        let p${r}_${j} = ${load(left, 'row_major', weightsAt(r, j), scoreStride)};`)}
+    ) => `${each(fragments, (r) => `        let p${r}_${j} = ${load(left, 'row_major', weightsAt(r, j), weightStride)};`)}
 ${each(
   gradientFragments,
   (
@@ -98,36 +99,40 @@ ${
   });
 };
 
-/** All tiles of columns from `first` to `count`. */
-const walk = (options: BackwardOptionsOfSide, shape: MatrixBackwardShape, first: string) => {
+/**
+ * Visits tiles of columns from `from` to `count`.
+ * @param which all tiles; those that need no finishing; or the others, whose tokens are looked up as they come
+ */
+const walk = (
+  options: BackwardOptionsOfSide,
+  shape: MatrixBackwardShape,
+  from: string,
+  which: 'all' | 'plain' | 'others',
+) => {
   const { side } = options;
   const { columnTile, buffers, operandWords, looksUp } = shape;
   const other = buffers === 2;
   const nextBuffer = other ? `${2 * operandWords}u - buffer` : '0u';
   const nextStatistics = other ? `${columnTile / 2}u - statisticsAt` : '0u';
-  const tokensOf = looksUp ? `(start - first) % ${2 * columnTile}u` : '0u';
   const stored = (buffer: string, statistics: string) => storeColumns(side, shape, buffer, statistics);
-  return wgsl`    let first = ${first};
+  const seek = (start: string) =>
+    which === 'all' ? start : `seek(tile, ${start}, count, ${which === 'plain'})`;
+  const ahead = looksUp && which === 'all';
+  const lookUpAt = (start: string, tokensAt: string) =>
+    `${lookUp(side, shape, start)}\n${storeTokens(side, shape, tokensAt)}`;
+  return wgsl`    let first = ${seek(from)};
     ${other ? 'var buffer = 0u;\n    var statisticsAt = 0u;' : 'let buffer = 0u;\n    let statisticsAt = 0u;'}
-${
-  looksUp
-    ? `    {
-${lookUp(side, shape, 'first')}
-${storeTokens(side, shape, '0u')}
-${lookUp(side, shape, `first + ${columnTile}u`)}
-${storeTokens(side, shape, `${columnTile}u`)}
-    }
-    workgroupBarrier();`
-    : ''
-}
+${ahead ? `${lookUpAt('first', '0u')}\n${lookUpAt(`first + ${columnTile}u`, `${columnTile}u`)}\n    workgroupBarrier();` : ''}
 ${fetchColumns(options, shape, 'first', '0u')}
 ${stored('0u', '0u')}
     workgroupBarrier();
-    for (var start = first; start < count; start += ${columnTile}u) {
-      let tokensAt = ${tokensOf};
-      let plain = ${plainTile(options, shape)};
-${fetchColumns(options, shape, `start + ${columnTile}u`, `${columnTile}u - tokensAt`)}
-${lookUp(side, shape, `start + ${2 * columnTile}u`)}
+    for (var start = first; start < count; ) {
+      let next = ${seek(`start + ${columnTile}u`)};
+      let tokensAt = ${ahead ? `(start - first) % ${2 * columnTile}u` : '0u'};
+      let plain = ${{ all: plainTile(options, shape), plain: 'true', others: 'false' }[which]};
+${which === 'others' ? lookUpAt('start', '0u') : ''}
+${fetchColumns(options, shape, 'next', `${columnTile}u - tokensAt`)}
+${ahead ? lookUp(side, shape, `start + ${2 * columnTile}u`) : ''}
       {
 ${products(shape)}
       }
@@ -140,27 +145,54 @@ ${accumulate(shape)}
       }
 ${other ? '' : '      workgroupBarrier();'}
 ${other ? `      buffer = ${nextBuffer};\n      statisticsAt = ${nextStatistics};` : stored('0u', '0u')}
-${storeTokens(side, shape, 'tokensAt')}
+${ahead ? storeTokens(side, shape, 'tokensAt') : ''}
+      start = next;
       workgroupBarrier();
     }`;
 };
 
+/**
+ * All tiles. Where expressions leave some alone, those come first, in a loop of their own: finishing a tile takes registers
+ * from the fragments of every tile of its loop.
+ */
+const walks = (options: BackwardOptionsOfSide, shape: MatrixBackwardShape, from: string) =>
+  partsPlain(options, shape)
+    ? `    {\n${walk(options, shape, from, 'plain')}\n    }\n    {\n${walk(options, shape, from, 'others')}\n    }`
+    : walk(options, shape, from, 'all');
+
+const partsPlain = (options: BackwardOptionsOfSide, shape: MatrixBackwardShape) =>
+  shape.hiding === 'expressions' && plainTile(options, shape) !== 'false';
+
+const seekStage = (options: BackwardOptionsOfSide, shape: MatrixBackwardShape) => wgsl`
+// The first tile, from that at begin on, that is as plain as wanted.
+fn seek(tile: Located, begin: u32, count: u32, wanted: bool) -> u32 {
+  var start = begin;
+  for (; start < count; start += ${shape.columnTile}u) {
+    let plain = ${plainTile(options, shape)};
+    if (plain == wanted) { break; }
+  }
+  return start;
+}`;
+
 const mains: Record<
   'queries' | 'keys',
-  (options: BackwardOptionsOfSide, shape: MatrixBackwardShape) => { rows: string; walks: string; row: string }
+  (
+    options: BackwardOptionsOfSide,
+    shape: MatrixBackwardShape,
+  ) => { rows: string; visits: string; row: string }
 > = {
   queries: (options, shape) => ({
     rows: `  let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
   resolveQueries(tile, lane);`,
-    walks: `  if (queryTokens[ownRow] >= 0) {
+    visits: `  if (queryTokens[ownRow] >= 0) {
     let statistics = rowStats[tile.queryRow + u32(queryTokens[ownRow])];
     rowSum = WEIGHT_BITS - statistics.x;
     rowMean = -statistics.y * scales[OUTPUT] * scales[SCORE];
   }
   {
-${walk(options, shape, '0u')}
+${walks(options, shape, '0u')}
   }
   let token = queryTokens[ownRow];`,
     row: 'tile.queryRow + u32(token)',
@@ -169,10 +201,10 @@ ${walk(options, shape, '0u')}
     rows: `  var tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   resolveKeys(tile, lane);`,
-    walks: `  for (var member = 0u; member < shape.heads / shape.keyHeads; member++) {
+    visits: `  for (var member = 0u; member < shape.heads / shape.keyHeads; member++) {
     tile = withHead(tile, member);
     let count = queryCount(tile);
-${walk(options, shape, 'firstQuery(tile)')}
+${walks(options, shape, 'firstQuery(tile)')}
   }
   let token = keyTokens[ownRow];`,
     row: '(tile.batch * shape.keyHeads + tile.keyHead) * shape.keyRows + select(u32(token), tile.firstSlot + ownRow, BY_SLOT == 1u)',
@@ -194,7 +226,7 @@ export const matrixBackward = kept(
     const { fragments, columns, half, rowTile, columnTile, channelFragments, gradientFragments, stride } =
       shape;
     const keys = side === 'keys';
-    const { rows, walks, row } = mains[side](options, shape);
+    const { rows, visits, row } = mains[side](options, shape);
     const eachGradient = (text: (name: string) => string) =>
       each(fragments, (r) => each(gradientFragments, (d) => text(`g${r}_${d}`)));
     const rowsBefore = `subgroupAt % ${half}u / ${columns}u * ${fragments * FRAGMENT}u`;
@@ -252,6 +284,7 @@ const HIDDEN = -1e29;`,
               weighPair(options),
             ]
           : []),
+        ...(partsPlain(options, shape) ? [seekStage(options, shape)] : []),
         ...weighStages(options, shape),
       ],
       threads: shape.threads,
@@ -266,7 +299,7 @@ const HIDDEN = -1e29;`,
   // what the subgroup reads and writes: operands of scores, scores, weights and operands of gradients
   let halfColumns = select(0u, ${shape.operandWords}u, isSecond) + column * ${shape.scoreFragments * FRAGMENT * stride}u;
   let halfScores = SCORES_AT + select(0u, SCORE_WORDS, isSecond) + firstRow * ${shape.scoreStride}u + column * ${4 * shape.scoreFragments}u;
-  let halfWeights = ${keys ? `select(${shape.gradientsAt}u, ${shape.weightsAt}u, isSecond)` : `${shape.gradientsAt}u`} + firstRow * ${shape.scoreStride}u;
+  let halfWeights = ${keys ? `select(${shape.gradientsAt}u, ${shape.weightsAt}u, isSecond)` : `${shape.gradientsAt}u`} + firstRow * ${shape.weightStride}u;
   let halfChannels = ${
     keys
       ? `select(0u, ${shape.operandWords}u, isSecond) + column * ${2 * gradientFragments}u`
@@ -281,7 +314,7 @@ ${each(fragments, (r) => each(channelFragments, (k) => `  let a${r}_${k} = ${loa
   workgroupBarrier();
 ${eachGradient((g) => `  var ${g} = ${result}();`)}
 ${declareColumns(side, shape)}
-${walks}
+${visits}
   let scoreScale = shape.scale * scales[SCORE_UNDONE] * scales[OUTPUT_UNDONE];
 ${keys ? `  let weightScale = ${2 ** -WEIGHT_BITS} * scales[OUTPUT_UNDONE];` : ''}
   let row = ${row};
