@@ -2,6 +2,9 @@ import { blockListPlan, type Plan } from '../packages/attention/src/index.ts';
 import { randomNumbers } from '../packages/attention/src/testing/close.ts';
 import type { BenchCase } from '../packages/site/src/shared/bench.ts';
 
+/** What a mask is made from. */
+type Masked = Pick<BenchCase, 'mask' | 'queryTokens' | 'keyTokens'>;
+
 type Blocks = Extract<BenchCase['mask'], { kind: 'blocks' }>;
 
 /** Rows of a tile of block lists made for windows. */
@@ -11,7 +14,7 @@ const WINDOW_BLOCK = 64;
  * Key blocks of each query block, ascending: its own and `kept - 1` others, drawn without replacement. The same lists go
  * to every peer and every head.
  */
-export function blockLists(item: BenchCase, { block, kept, seed }: Blocks): number[][] {
+export function blockLists(item: Masked, { block, kept, seed }: Blocks): number[][] {
   const columns = item.keyTokens / block;
   const next = randomNumbers(seed);
   return Array.from({ length: item.queryTokens / block }, (_, row) => {
@@ -23,7 +26,7 @@ export function blockLists(item: BenchCase, { block, kept, seed }: Blocks): numb
 }
 
 /** The options of attend() for a case's mask. */
-export function attendOptions(item: BenchCase): { causal?: boolean; plan?: Plan } {
+export function attendOptions(item: Masked): { causal?: boolean; plan?: Plan } {
   const { mask, queryTokens, keyTokens } = item;
   switch (mask.kind) {
     case 'none':

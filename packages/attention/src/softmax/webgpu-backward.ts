@@ -1,4 +1,6 @@
+import type { GpuTier } from '../device/device.ts';
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
+import { requireTier } from '../device/tiers.ts';
 import { DeviceError, throwIfAborted } from '../errors.ts';
 import { differsFromOne } from '../mods/derivative.ts';
 import { type Shape, sizeOf } from '../tensor.ts';
@@ -7,7 +9,8 @@ import { type DerivedRequest, withDerivatives } from './derived-request.ts';
 import { heldBy, type KeyUnits, keyUnits, tokenSlots } from './inverse-plan.ts';
 import { type AttendGradients, type BackwardRequest, blockSumsShape } from './request.ts';
 import type { Storage } from './tiers/access.ts';
-import type { BackwardKernelOptions } from './tiers/backward-options.ts';
+import type { BackwardOptionsOfSide } from './tiers/backward-options.ts';
+import type { MatrixBackwardTile } from './tiers/matrix-backward-tile.ts';
 import { portableBackward } from './tiers/portable-backward.ts';
 import {
   type BackwardTile,
@@ -23,19 +26,28 @@ import { launchInPieces } from './webgpu-launch.ts';
 import { type GpuPlan, meanKeyCount, uploadPlan } from './webgpu-plan.ts';
 import { bindExpressions, type GpuExpressions } from './webgpu-tables.ts';
 
-/** attendBackward() on WebGPU. `tiles` forces a side's tile, for measuring. */
+/** Tiles that a measurement forces on sides; 'tables' has portable ones alone. */
+export type ForcedBackward = Partial<Record<Side, BackwardTile | MatrixBackwardTile>>;
+
+/**
+ * attendBackward() on WebGPU: dQ, and dK with dV, each on the matrix units where they have a kernel for the call, else, like
+ * the gradients of tables, on the portable kernels. `forced`, for measuring: a side's tile.
+ */
 export async function attendBackwardOnGpu(
   gpu: Gpu,
   request: BackwardRequest,
-  tiles: Partial<Record<Side, BackwardTile>> = {},
+  forced: ForcedBackward = {},
 ): Promise<AttendGradients> {
   gpu.check();
-  if (request.tier !== undefined && request.tier !== 'portable')
-    throw new DeviceError(`attendBackward() has no kernels of the tier '${request.tier}' in this version`, {
-      needs: `kernels of the tier '${request.tier}'`,
-      has: 'those of portable',
+  const only = request.tier as GpuTier | undefined;
+  if (only === 'subgroup')
+    throw new DeviceError(`attendBackward() has no kernels of the tier '${only}' in this version`, {
+      needs: `kernels of the tier '${only}'`,
+      has: 'those of portable and matrix',
     });
-  const pass = new BackwardPass(gpu, withDerivatives(request), tiles);
+  if (only !== undefined) requireTier(only, gpu.features);
+  const matrix = (only ?? gpu.tier) === 'matrix' ? await import('./webgpu-matrix-backward.ts') : undefined;
+  const pass = new BackwardPass(gpu, withDerivatives(request), matrix, forced);
   try {
     return await pass.run();
   } catch (error) {
@@ -46,21 +58,35 @@ export async function attendBackwardOnGpu(
   }
 }
 
+type MatrixKernels = typeof import('./webgpu-matrix-backward.ts');
+
+/** A kernel of a side, and the rows that a workgroup of it takes. */
+interface SideKernel {
+  tier: 'portable' | 'matrix';
+  kernel: Kernel;
+  rowTile: number;
+  options: BackwardOptionsOfSide;
+}
+
 /** One call: what its kernels share. Scratch is released when all of them are queued. */
 class BackwardPass {
   readonly results: GpuTensor[] = [];
   private readonly scratch: GPUBuffer[] = [];
   private readonly gpu: Gpu;
   private readonly request: DerivedRequest;
-  private readonly tiles: Partial<Record<Side, BackwardTile>>;
+  /** The kernels of the matrix units, where the device has these. */
+  private readonly matrix: MatrixKernels | undefined;
+  private readonly forced: ForcedBackward;
+  private halves: Record<string, GPUBuffer> | undefined;
   private readonly plan: GpuPlan;
   private readonly units: KeyUnits;
   private readonly expressions: GpuExpressions;
 
-  constructor(gpu: Gpu, request: DerivedRequest, tiles: Partial<Record<Side, BackwardTile>>) {
+  constructor(gpu: Gpu, request: DerivedRequest, matrix: MatrixKernels | undefined, forced: ForcedBackward) {
     this.gpu = gpu;
     this.request = request;
-    this.tiles = tiles;
+    this.matrix = matrix;
+    this.forced = forced;
     this.plan = uploadPlan(gpu, request.plan);
     this.units = keyUnits(request.plan);
     this.expressions = bindExpressions(gpu, request.mask, request.score);
@@ -75,12 +101,18 @@ class BackwardPass {
       key: this.result(key.shape, unreached),
       value: this.result(value.shape, unreached),
     };
+    const kernels = { queries: this.kernelOf('queries'), keys: this.kernelOf('keys') };
     const rowStats = await this.statistics();
-    await this.fromQueries(rowStats, gradients.query);
-    await this.fromKeys(rowStats, gradients);
+    const onMatrix = [kernels.queries, kernels.keys].some(({ tier }) => tier === 'matrix');
+    if (onMatrix)
+      this.halves = await this.matrix?.halvesForMatrix(this.gpu, request, rowStats, (count, cleared) =>
+        this.words(count, cleared),
+      );
+    await this.launch(kernels.queries, { rowStats, queryGradient: gradients.query.storage }, {});
+    await this.fromKeys(kernels.keys, rowStats, gradients);
     const gathered = await this.fromTables(rowStats);
     const blockSums = request.blockSums ? gathered.pop() : undefined;
-    return { ...gradients, tables: gathered, blockSums, tier: 'portable' };
+    return { ...gradients, tables: gathered, blockSums, tier: onMatrix ? 'matrix' : 'portable' };
   }
 
   releaseScratch(): void {
@@ -128,31 +160,26 @@ class BackwardPass {
     return stats;
   }
 
-  private async fromQueries(rowStats: GPUBuffer, gradient: GpuTensor): Promise<void> {
-    const options = this.options('queries', undefined);
-    await this.launch(options, { rowStats, queryGradient: gradient.storage }, {});
-  }
-
   private async fromKeys(
+    kernel: SideKernel,
     rowStats: GPUBuffer,
     gradients: { key: GpuTensor; value: GpuTensor },
   ): Promise<void> {
     const { request, units } = this;
     const { batch, keyHeads, headDim, valueDim, plan } = request;
-    const options = this.options('keys', undefined);
     const inverse =
       plan.keys.kind === 'all'
         ? undefined
         : await inverseOnGpu(this.gpu, plan, this.plan, units, (count, cleared) =>
             this.words(count, cleared),
           );
-    const bySlot = options.bySlot;
+    const { bySlot } = kernel.options;
     const rows = batch * keyHeads * units.slots;
     const targets = bySlot
       ? [this.words(rows * headDim), this.words(rows * valueDim)]
       : [gradients.key.storage, gradients.value.storage];
     await this.launch(
-      options,
+      kernel,
       { rowStats, keyGradient: targets[0], valueGradient: targets[1], ...(inverse && { inverse }) },
       {},
     );
@@ -220,7 +247,7 @@ class BackwardPass {
       partBits,
     };
     for (const step of ['measure', 'add'] as const)
-      await this.launch(this.options('tables', gathered(step)), { rowStats, maxima, totals }, uniforms);
+      await this.launch(this.kernelOf('tables', gathered(step)), { rowStats, maxima, totals }, uniforms);
     const results: GpuTensor[] = [];
     for (const [table, shape] of shapes.entries()) {
       const gradient = this.result(shape, false);
@@ -239,22 +266,50 @@ class BackwardPass {
     return results;
   }
 
-  private options(side: Side, gathered: Gathered | undefined): BackwardKernelOptions {
-    const { gpu, request, plan, units, expressions } = this;
+  /** The kernel of a side: on the matrix units where these have one. */
+  private kernelOf(side: Side, gathered?: Gathered): SideKernel {
+    const { request, units, matrix, plan } = this;
     const { headDim, valueDim } = request;
-    const limits = machineOf(gpu);
-    const forced = this.tiles[side];
-    const causalTiles = plan.kind === 'all' && !plan.queryOrder && request.causalOffset !== undefined;
-    const onlyCausal = causalTiles && request.maskIsCausal && !request.score && side !== 'tables';
+    const options = this.options(side, gathered);
+    const limits = machineOf(this.gpu);
+    const forced = this.forced[side];
     const rows =
       side === 'keys'
         ? Math.min(units.size, units.slots)
         : Math.min(request.plan.queries.block, request.plan.queries.slots);
+    const slots = {
+      keys: { slots: plan.shape.keySlots, block: plan.shape.keyBlock },
+      queryBlock: request.plan.queries.block,
+    };
+    const onUnits =
+      forced && !('fragments' in forced)
+        ? undefined
+        : matrix?.matrixBackwardOf(options, rows, slots, limits, forced);
+    if (onUnits) return { ...onUnits, tier: 'matrix', options };
+    if (request.tier === 'matrix' && side !== 'tables')
+      throw new DeviceError(`the tier 'matrix' has no kernel for the gradients of this call's ${side}`, {
+        needs: `a tile for ${options.storage} with headDim ${headDim} and valueDim ${valueDim}, ${rows} rows, and scores that only a number is added to`,
+        has: `${limits.memoryBytes} bytes of workgroup memory and ${limits.threads} threads a workgroup`,
+      });
+    const tile =
+      forced && !('fragments' in forced)
+        ? backwardShape(forced, side, headDim, valueDim)
+        : chooseBackwardTile(side, rows, headDim, valueDim, limits);
+    return {
+      kernel: portableBackward({ ...options, tile }),
+      rowTile: tile.rowTile,
+      tier: 'portable',
+      options,
+    };
+  }
+
+  private options(side: Side, gathered: Gathered | undefined): BackwardOptionsOfSide {
+    const { gpu, request, plan, units, expressions } = this;
+    const { headDim, valueDim } = request;
+    const causalTiles = plan.kind === 'all' && !plan.queryOrder && request.causalOffset !== undefined;
+    const onlyCausal = causalTiles && request.maskIsCausal && !request.score && side !== 'tables';
     return {
       side,
-      tile: forced
-        ? backwardShape(forced, side, headDim, valueDim)
-        : chooseBackwardTile(side, rows, headDim, valueDim, limits),
       headDim,
       valueDim,
       storage: request.query.dtype as Storage,
@@ -274,19 +329,18 @@ class BackwardPass {
       tableStages: expressions.stages,
       tableBindings: expressions.bindings,
       gathered,
-      memoryLimit: limits.memoryBytes,
+      memoryLimit: gpu.limits.maxComputeWorkgroupStorageSize,
     };
   }
 
   /** Queues one kernel over all tiles of its side. */
   private async launch(
-    options: BackwardKernelOptions,
+    { kernel, rowTile, tier, options }: SideKernel,
     buffers: Record<string, GPUBuffer>,
     uniforms: Record<string, number>,
   ): Promise<void> {
     const { gpu, request, plan, units, expressions } = this;
     const { batch, heads, keyHeads, headDim, valueDim, signal } = request;
-    const { rowTile } = options.tile;
     const { block, slots } = request.plan.queries;
     const blockTiles = Math.ceil(Math.min(block, Math.max(slots, 1)) / rowTile);
     const unitTiles = Math.ceil(Math.min(units.size, Math.max(units.slots, 1)) / rowTile);
@@ -294,7 +348,6 @@ class BackwardPass {
       options.side === 'keys'
         ? batch * keyHeads * units.count * unitTiles
         : batch * heads * plan.shape.queryBlocks * blockTiles;
-    const kernel: Kernel = portableBackward(options);
     const values = {
       query: bufferOf(request.query),
       key: bufferOf(request.key),
@@ -304,6 +357,7 @@ class BackwardPass {
       rows: plan.rows,
       blocks: plan.blocks,
       ...expressions.buffers,
+      ...(tier === 'matrix' ? this.halves : undefined),
       ...buffers,
       shape: {
         ...plan.shape,

@@ -71,7 +71,11 @@ export function median(samples: readonly number[]): number {
 }
 
 /** Pairs of query and key that the mask keeps, in one head. */
-export function keptPairs({ mask, queryTokens, keyTokens }: BenchCase): number {
+export function keptPairs({
+  mask,
+  queryTokens,
+  keyTokens,
+}: Pick<BenchCase, 'mask' | 'queryTokens' | 'keyTokens'>): number {
   const offset = keyTokens - queryTokens; // the last query sees the last key
   const rows = (most: number) => {
     let sum = 0;

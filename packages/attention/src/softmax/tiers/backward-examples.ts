@@ -1,4 +1,4 @@
-import type { BackwardKernelOptions } from './backward-options.ts';
+import { type BackwardKernelOptions, plainBackward } from './backward-options.ts';
 import { portableBackward } from './portable-backward.ts';
 import { chooseBackwardTile, type Side } from './portable-backward-tile.ts';
 import { type Gathered, gatherFields } from './portable-table-gradients.ts';
@@ -25,25 +25,9 @@ export function exampleBackwardKernels(): [name: string, code: string][] {
     const kernel = portableBackward({
       side,
       tile: chooseBackwardTile(side, rows, 64, 64, limits),
+      ...plainBackward,
       headDim: 64,
       valueDim: 64,
-      storage: 'f32',
-      gradientStorage: 'f32',
-      keys: 'all',
-      lists: 'packed',
-      queryOrder: false,
-      keyOrder: false,
-      outside: 'skip',
-      bySlot: false,
-      causalTiles: false,
-      onlyCausal: false,
-      honourFullBlocks: false,
-      keep: undefined,
-      change: undefined,
-      slope: undefined,
-      tableStages: [],
-      tableBindings: {},
-      gathered: undefined,
       memoryLimit: limits.memoryBytes,
       ...options,
     });

@@ -5,10 +5,9 @@ import type { KeyKind, ListPlace } from './keys.ts';
 import type { BackwardShape, Side } from './portable-backward-tile.ts';
 import { type Gathered, gatherBindings } from './portable-table-gradients.ts';
 
-/** Everything that changes the text of a kernel of the backward pass. */
-export interface BackwardKernelOptions {
+/** Everything but its tile that changes the text of a kernel of the backward pass, whatever its tier. */
+export interface BackwardOptionsOfSide {
   side: Side;
-  tile: BackwardShape;
   headDim: number;
   valueDim: number;
   /** Of query, key and value. */
@@ -37,6 +36,33 @@ export interface BackwardKernelOptions {
   /** Of the side 'tables': what is gathered, and whether this run measures it or adds it up. */
   gathered: Gathered | undefined;
   memoryLimit: number;
+}
+
+/** The plainest call: dense, nothing masked or changed. */
+export const plainBackward = {
+  storage: 'f32',
+  gradientStorage: 'f32',
+  keys: 'all',
+  lists: 'packed',
+  queryOrder: false,
+  keyOrder: false,
+  outside: 'skip',
+  causalTiles: false,
+  onlyCausal: false,
+  bySlot: false,
+  honourFullBlocks: false,
+  keep: undefined,
+  change: undefined,
+  slope: undefined,
+  tableStages: [],
+  tableBindings: {},
+  gathered: undefined,
+  memoryLimit: 32768,
+} as const satisfies Partial<BackwardOptionsOfSide>;
+
+/** The same with the tile of a portable kernel. */
+export interface BackwardKernelOptions extends BackwardOptionsOfSide {
+  tile: BackwardShape;
 }
 
 const backwardFields = {
@@ -95,16 +121,17 @@ export function namesParts(keys: KeyKind): boolean {
   return keys === 'ranges' || keys === 'intervals' || keys === 'band' || keys === 'boxes';
 }
 
-export function backwardBindings(options: BackwardKernelOptions): Bindings {
+/** What a kernel reads and writes, the same in every tier. `wide`: f16 rows are read 16 bytes at a time. */
+export function backwardBindings(options: BackwardOptionsOfSide, { wide } = { wide: false }): Bindings {
   const { side, storage, gradientStorage, headDim, valueDim, keys } = options;
   const listed = namesParts(keys);
   const packed = options.lists === 'packed' && (side === 'keys' ? listed : keys !== 'all');
   const needsPlan = packed || options.queryOrder || options.keyOrder;
   return {
-    query: rowBinding(storage, headDim), // [batch, heads, queryTokens, headDim]
-    key: rowBinding(storage, headDim), // [batch, keyHeads, keyTokens, headDim]
-    value: rowBinding(storage, valueDim), // [batch, keyHeads, keyTokens, valueDim]
-    outputGradient: rowBinding(gradientStorage, valueDim), // [batch, heads, queryTokens, valueDim]
+    query: rowBinding(storage, headDim, wide), // [batch, heads, queryTokens, headDim]
+    key: rowBinding(storage, headDim, wide), // [batch, keyHeads, keyTokens, headDim]
+    value: rowBinding(storage, valueDim, wide), // [batch, keyHeads, keyTokens, valueDim]
+    outputGradient: rowBinding(gradientStorage, valueDim, wide), // [batch, heads, queryTokens, valueDim]
     rowStats: read('vec2<f32>'), // [batch, heads, queryTokens]: log2 of the sum, rowsum(dO ∘ O) − dL
     shape: uniform({ ...backwardFields, ...options.gathered?.fields }),
     ...(side === 'queries' && { queryGradient: write(elementOf('f32', headDim)) }),

@@ -59,8 +59,8 @@ export function storeWords(shape: MatrixShape, name: 'key' | 'value', how?: 'fin
   });
 }
 
-/** `fn <name>Word(row, d)`: halves 8d to 8d + 7 of a row, zeros beyond its end. */
-function readWord(name: 'query' | 'key' | 'value', rowLength: number, padded: number): string {
+/** `fn <name>Word(row, d)`: halves 8d to 8d + 7 of a row, zeros beyond its end, up to `padded` words. */
+export function readWord(name: string, rowLength: number, padded: number): string {
   const words = Math.ceil(rowLength / 8);
   return `${readOctet(name, rowLength)}
 

@@ -132,7 +132,11 @@ export interface KeySlots {
   block: number;
 }
 
-function isComplete(options: MatrixCall, { slots, block }: KeySlots): boolean {
+/** Whether every slot of a list holds a key. */
+export function isComplete(
+  options: Pick<MatrixCall, 'keys' | 'keyOrder'>,
+  { slots, block }: KeySlots,
+): boolean {
   if (options.keyOrder) return false;
   switch (options.keys) {
     case 'all':
@@ -148,7 +152,7 @@ function isComplete(options: MatrixCall, { slots, block }: KeySlots): boolean {
 }
 
 /** Whether the keys of a tile follow each other, where all are there. */
-function isContiguous(keys: MatrixCall['keys'], { block }: KeySlots, keyTile: number): boolean {
+export function isContiguous(keys: MatrixCall['keys'], { block }: KeySlots, keyTile: number): boolean {
   return keys === 'all' || keys === 'ranges' || (keys === 'blocks' && block % keyTile === 0);
 }
 
@@ -166,7 +170,7 @@ const tiles: readonly (MatrixTile & { mostChannels?: number })[] = [
 ];
 
 /** Registers of a lane, and of all lanes of a multiprocessor: more spill. */
-const MOST_REGISTERS = { lane: 248, all: 65536 };
+export const MOST_REGISTERS = { lane: 248, all: 65536 };
 
 /** 32-bit registers that a lane's fragments of queries, scores and output take, and about what the rest does. */
 export function registersOf({ fragments, headFragments, valueFragments, keyFragments }: MatrixShape): number {

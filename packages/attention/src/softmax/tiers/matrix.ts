@@ -3,6 +3,7 @@ import { storeVector } from './access.ts';
 import { epilogueStages, finishedRows } from './epilogue.ts';
 import { type ForwardOptions, forwardBindings, forwardConstants, forwardNumbers } from './forward-options.ts';
 import { keyConstants, keyStages } from './keys.ts';
+import { left, load, multiplyAdd, result, right, store } from './matrix-fragments.ts';
 import { declareWords, fetchWords, loadStages, storeWords } from './matrix-loads.ts';
 import { plainTile, weighStages } from './matrix-softmax.ts';
 import { spoiledStages } from './matrix-spoiled.ts';
@@ -10,16 +11,6 @@ import { FRAGMENT, type MatrixShape } from './matrix-tile.ts';
 import { pairStages } from './pairs.ts';
 import { resolveQueries, rowStages } from './rows.ts';
 import { each } from './text.ts';
-
-const left = 'subgroup_matrix_left<f16, 16, 16>';
-const right = 'subgroup_matrix_right<f16, 16, 16>';
-const result = 'subgroup_matrix_result<f32, 16, 16>';
-
-const load = (type: string, order: 'row_major' | 'col_major', at: string, stride: number) =>
-  `subgroupMatrixLoad<${type}, ${order}>(&tileMemory, ${at}, ${stride}u)`;
-
-const store = (at: string, fragment: string, stride: number) =>
-  `subgroupMatrixStore<row_major>(&tileMemory, ${at}, ${fragment}, ${stride}u);`;
 
 const scoresAt = (r: number, c: number, { scoreStride }: MatrixShape) =>
   `SCORES_AT + (firstRow + ${r * FRAGMENT}u) * ${scoreStride}u + firstKey / 4u + ${4 * c}u`;
@@ -34,7 +25,7 @@ ${each(headFragments, (k) =>
     (
       c,
     ) => `        let k${k}_${c} = ${load(right, 'col_major', `(firstKey + ${c * FRAGMENT}u) * ${keyStride}u + ${2 * k}u`, keyStride)};
-${each(fragments, (r) => `        s${r}_${c} = subgroupMatrixMultiplyAccumulate(q${r}_${k}, k${k}_${c}, s${r}_${c});`)}`,
+${each(fragments, (r) => `        ${multiplyAdd(`q${r}_${k}`, `k${k}_${c}`, `s${r}_${c}`)}`)}`,
   ),
 )}
 ${each(fragments, (r) => each(keyFragments, (c) => `        ${store(scoresAt(r, c, shape), `s${r}_${c}`, scoreStride)}`))}`;
@@ -59,7 +50,7 @@ ${each(
   (
     d,
   ) => `        let v${j}_${d} = ${load(right, 'row_major', `VALUES_AT + ${j * FRAGMENT * valueStride + 2 * d}u + firstChannel / 8u`, valueStride)};
-${each(fragments, (r) => `        o${r}_${d} = subgroupMatrixMultiplyAccumulate(p${r}_${j}, v${j}_${d}, o${r}_${d});`)}`,
+${each(fragments, (r) => `        ${multiplyAdd(`p${r}_${j}`, `v${j}_${d}`, `o${r}_${d}`)}`)}`,
 )}`,
   );
 };

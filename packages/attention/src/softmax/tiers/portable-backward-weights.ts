@@ -1,5 +1,5 @@
 import { wgsl } from '../../wgsl/assemble.ts';
-import type { BackwardKernelOptions } from './backward-options.ts';
+import type { BackwardKernelOptions, BackwardOptionsOfSide } from './backward-options.ts';
 import type { BackwardShape } from './portable-backward-tile.ts';
 import { each } from './text.ts';
 
@@ -80,7 +80,9 @@ fn pairAt(tile: Located, start: u32, row: u32, column: u32) -> Pair {
 export const pairArguments =
   'i32(tile.batch), i32(tile.head), pair.query, pair.key, pair.querySlot, pair.keySlot';
 
-export const weighPair = (options: BackwardKernelOptions) => wgsl`
+export const weighPair = (
+  options: Pick<BackwardOptionsOfSide, 'side' | 'keep' | 'change' | 'honourFullBlocks'>,
+) => wgsl`
 struct Pair {
   query: i32,
   key: i32,

@@ -23,7 +23,7 @@ import {
   weighPlain,
 } from './portable-backward-weights.ts';
 import { gatherStages } from './portable-table-gradients.ts';
-import { visitStages } from './portable-visits.ts';
+import { resolveVisits, visitStages } from './portable-visits.ts';
 import { queryInOrder, resolveKeys, resolveQueries, rowStages } from './rows.ts';
 
 /** S = Q Kᵀ and dP = dO Vᵀ of a tile, then P and, on two of the sides, dS. */
@@ -181,6 +181,7 @@ ${registers(options)}`,
               unitOrder: options.keyOrder,
               startLate: options.causalTiles,
             }),
+            resolveVisits,
           ]
         : [
             rowStages(options),

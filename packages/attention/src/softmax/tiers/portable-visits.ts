@@ -57,8 +57,10 @@ fn resolveKeys(tile: Located, lane: u32) {
     keyTokens[i] = ABSENT;
     if (tile.firstSlot + i < tile.endSlot) { keyTokens[i] = keyInUnit(tile.firstSlot + i); }
   }
-}
+}`;
 
+/** The queries of a tile, with what the gradients of their rows need, in workgroup arrays. */
+export const resolveVisits = wgsl`
 fn resolveQueries(tile: Located, start: u32, count: u32, lane: u32) {
   for (var i = lane; i < QUERY_TILE; i += THREADS) {
     queryTokens[i] = ABSENT;
@@ -187,7 +189,7 @@ const marks = {
   intervals: 'fn isMarked(visit: u32) -> bool { return runIsFull; }',
 };
 
-/** Stages of the keys' side: `locate`, `withHead`, `resolveKeys`, `resolveQueries`, `queryCount`, `firstQuery`, `keySlotOf`, `isMarked`. */
+/** Stages of the keys' side: `locate`, `withHead`, `resolveKeys`, `visitAt`, `queryCount`, `firstQuery`, `keySlotOf`, `isMarked`. */
 export function visitStages({ keys, lists, unitOrder, startLate }: VisitOptions): string[] {
   const kind = keys === 'gathered' ? 'blocks' : keys;
   const parts = namesParts(kind);
