@@ -183,7 +183,7 @@ ${registers(options)}`,
             }),
           ]
         : [
-            rowStages(options),
+            rowStages({ ...options, stopEarly: options.causalTiles }),
             resolveQueries,
             resolveKeys,
             ...keyStages({ ...options, stopEarly: options.causalTiles }),
