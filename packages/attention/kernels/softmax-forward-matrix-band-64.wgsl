@@ -156,7 +156,7 @@ fn blockAt(at: u32) -> u32 { return plan[shape.blocksAt + at]; }
 struct Band {
   sinkSlots: u32,  // whole key tiles
   start: i32,      // first key of the window
-  lead: u32,       // slots from here to \`diagonal\` are seen by all queries of the tile
+  lead: u32,       // slots from here to the diagonal are seen by all queries of the tile
   diagonal: u32,
   count: u32,
 }
