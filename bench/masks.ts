@@ -1,4 +1,4 @@
-import { blockListPlan, type Plan } from '../packages/attention/src/index.ts';
+import { bandPlan, blockListPlan, type Plan } from '../packages/attention/src/index.ts';
 import { randomNumbers } from '../packages/attention/src/testing/close.ts';
 import type { BenchCase } from '../packages/site/src/shared/bench.ts';
 
@@ -6,9 +6,6 @@ import type { BenchCase } from '../packages/site/src/shared/bench.ts';
 type Masked = Pick<BenchCase, 'mask' | 'queryTokens' | 'keyTokens'>;
 
 type Blocks = Extract<BenchCase['mask'], { kind: 'blocks' }>;
-
-/** Rows of a tile of block lists made for windows. */
-const WINDOW_BLOCK = 64;
 
 /**
  * Key blocks of each query block, ascending: its own and `kept - 1` others, drawn without replacement. The same lists go
@@ -34,7 +31,7 @@ export function attendOptions(item: Masked): { causal?: boolean; plan?: Plan } {
     case 'causal':
       return { causal: true };
     case 'window':
-      return { plan: windowPlan(queryTokens, mask.size) };
+      return { plan: bandPlan({ queryTokens, keyTokens, before: mask.size - 1 }) };
     case 'blocks': {
       const layout = { slots: keyTokens, block: mask.block };
       const lists = blockLists(item, mask).map((list) => list.map((block) => ({ block, full: true })));
@@ -44,27 +41,4 @@ export function attendOptions(item: Masked): { causal?: boolean; plan?: Plan } {
       };
     }
   }
-}
-
-/** Causal window of `size` keys as block lists; blocks that lie wholly inside skip the fine mask. */
-function windowPlan(tokens: number, size: number): Plan {
-  const block = WINDOW_BLOCK;
-  const lists = Array.from({ length: Math.ceil(tokens / block) }, (_, row) => {
-    const first = Math.max(0, Math.floor((row * block - size + 1) / block));
-    return Array.from({ length: row - first + 1 }, (_, i) => {
-      const lastQuery = Math.min(row * block + block, tokens) - 1;
-      const inside = lastQuery - (first + i) * block < size;
-      return { block: first + i, full: first + i < row && inside };
-    });
-  });
-  const layout = { slots: tokens, block };
-  return blockListPlan({
-    name: `window of ${size}`,
-    queryTokens: tokens,
-    keyTokens: tokens,
-    queries: layout,
-    keys: layout,
-    lists,
-    keep: ({ query, key }) => key.le(query).and(query.sub(key).lt(size)),
-  });
 }

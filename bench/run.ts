@@ -28,16 +28,30 @@ const chosen = cases
   .filter(({ facts }) => positionals.length === 0 || positionals.includes(facts.id))
   .map((item) => (values.quick ? quick(item) : item));
 const all: Pick<BenchFile, 'results' | 'skipped'> = { results: [], skipped: [] };
+const folder = values.out ?? join(import.meta.dirname, 'results');
+const facts = {
+  date: new Date().toISOString(),
+  commit: commitOfSources(),
+  quick: values.quick,
+  machine: describeMachine(await deviceOfRecord(device)),
+};
+const name = join(folder, `${facts.date.slice(0, 10)}-${facts.machine.id}-${facts.commit.replace('+', '-')}`);
+/** Takes results in and writes what there is: a run that is ended early keeps its finished cases. */
 const add = ({ results, skipped }: typeof all) => {
   all.results.push(...results);
   all.skipped.push(...skipped);
+  const file = benchFileSchema.parse({ ...facts, ...all } satisfies BenchFile);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${name}.json`, `${JSON.stringify(file, null, 1)}\n`);
+  writeFileSync(`${name}.svg`, picture(file));
 };
+
 for (const item of chosen) {
   const { id, threads } = item.facts;
   if (threads !== undefined || graphics || values.quick) add(await runCase(item, peers));
   else {
     const why = `full size needs a graphics processor; here is ${device.description}. --quick tries a small one`;
-    all.skipped.push({ case: id, peer: 'all', why });
+    add({ results: [], skipped: [{ case: id, peer: 'all', why }] });
   }
   console.log(report(id, all));
 }
@@ -52,18 +66,6 @@ if (!values.quick) {
     console.log(report(id, all));
 }
 
-const file = benchFileSchema.parse({
-  date: new Date().toISOString(),
-  commit: commitOfSources(),
-  quick: values.quick,
-  machine: describeMachine(await deviceOfRecord(device)),
-  ...all,
-} satisfies BenchFile);
-const folder = values.out ?? join(import.meta.dirname, 'results');
-mkdirSync(folder, { recursive: true });
-const name = join(folder, `${file.date.slice(0, 10)}-${file.machine.id}-${file.commit.replace('+', '-')}`);
-writeFileSync(`${name}.json`, `${JSON.stringify(file, null, 1)}\n`);
-writeFileSync(`${name}.svg`, picture(file));
 console.log(`raw samples: ${name}.json\npicture: ${name}.svg`);
 process.exit(0); // devices that peers opened keep Node alive
 
