@@ -44,6 +44,8 @@ export function ComparisonTable({ comparison }: { comparison: Comparison }) {
         <a href={`/speed/${name}.json`} download>
           raw samples
         </a>
+        {results.some(({ samplesMs }) => samplesMs.some((sample) => sample < 0)) &&
+          '. A sample is the difference of a long and a short chain: below zero, the short one met a pause.'}
       </figcaption>
     </figure>
   );
@@ -51,7 +53,7 @@ export function ComparisonTable({ comparison }: { comparison: Comparison }) {
 
 function Row({ result, most, ours }: { result: BenchResult; most: number; ours: BenchResult | undefined }) {
   const middle = median(result.samplesMs);
-  const percent = (timeMs: number) => `${Math.min((100 * timeMs) / most, 100).toFixed(2)}%`;
+  const percent = (timeMs: number) => `${Math.min(Math.max((100 * timeMs) / most, 0), 100).toFixed(2)}%`;
   return (
     <tr className={isOurs(result) ? 'ours' : undefined}>
       <th scope="row">
