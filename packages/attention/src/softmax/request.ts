@@ -1,6 +1,6 @@
 import type { Tier } from '../device/device.ts';
 import type { Table, Traced } from '../mods/expression.ts';
-import { type Plan, queryBlocks } from '../plan.ts';
+import { type Order, type Plan, queryBlocks } from '../plan.ts';
 import type { DType, Tensor } from '../tensor.ts';
 
 /** A checked call of attend(): every shape agrees, every option is resolved. What a backend's kernel receives. */
@@ -33,6 +33,8 @@ export interface AttendRequest {
   outputDType: DType;
   /** The mask is the causal one alone: tiles of keys that all queries of a tile come after need no mask. */
   maskIsCausal: boolean;
+  /** key-major only under a plan of key blocks. Gradients walk both sides whatever it says. */
+  order: Order;
   /** The tier that must run; undefined: the device's, or a lower one where that has no kernel for the call. */
   tier: Tier | undefined;
   signal: AbortSignal | undefined;

@@ -33,6 +33,10 @@ export async function attendOnGpu(
   gpu.check();
   const only = request.tier as GpuTier | undefined;
   if (only !== undefined) requireTier(only, gpu.features);
+  if (request.order === 'key-major') {
+    const { attendKeyMajorOnGpu } = await import('./webgpu-key-major.ts');
+    return attendKeyMajorOnGpu(gpu, request, (part) => attendOnGpu(gpu, part));
+  }
   if (!forced && decodes(gpu, request)) return decodeOnGpu(gpu, request);
   if ((only ?? gpu.tier) === 'matrix') await loadMatrixTier();
   const { batch, heads, headDim, valueDim, plan, signal } = request;
