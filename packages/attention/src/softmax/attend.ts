@@ -57,14 +57,23 @@ export async function attend(
   value: Tensor,
   options: AttendOptions = {},
 ): Promise<AttendResult> {
-  let request = checkAttend(query, key, value, options);
-  throwIfAborted(options.signal);
-  if (query.device.debug) {
-    const { checkLists } = await import('./check-lists.ts'); // few pages look for their mistakes
-    await checkLists(request.plan, request.order);
-    request = checkAttend(query, key, value, options); // a tensor may have been disposed of meanwhile
-  }
-  return query.device.kernels.attend(request);
+  return withListsChecked(
+    () => checkAttend(query, key, value, options),
+    (request) => query.device.kernels.attend(request),
+  );
+}
+
+/** Runs a call that was checked; on a device opened with debug, after a look at the lists of its plan. */
+export async function withListsChecked<Request extends AttendRequest, Result>(
+  check: () => Request,
+  run: (request: Request) => Promise<Result>,
+): Promise<Result> {
+  const request = check();
+  throwIfAborted(request.signal);
+  if (!request.query.device.debug) return run(request);
+  const { checkLists } = await import('./check-lists.ts'); // few pages look for their mistakes
+  await checkLists(request.plan, request.order);
+  return run(check()); // a tensor may have been disposed of meanwhile
 }
 
 /**

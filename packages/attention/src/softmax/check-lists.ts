@@ -18,12 +18,18 @@ const where = 'attend';
 export async function checkLists(plan: Plan, order: Order = 'query-major'): Promise<void> {
   const { queries, keys, queryTokens, keyTokens } = plan;
   checkOrder('plan.queries', queries, queryTokens);
-  if (keys.kind !== 'blocks' && keys.kind !== 'ranges') return;
+  if (keys.kind !== 'blocks' && keys.kind !== 'ranges' && keys.kind !== 'intervals') return;
   checkOrder('plan.keys.layout', keys.layout, keyTokens);
   const rowCount = queryBlocks(plan) * plan.listBatches * plan.listHeads;
   if (keys.kind === 'ranges') {
     const ranges = await onHost(keys.ranges);
     checkRows('plan.keys.ranges', ranges, rowCount, keys.layout.slots, 'key slots');
+    return;
+  }
+  if (keys.kind === 'intervals') {
+    const [rows, runs] = [await onHost(keys.rows), await onHost(keys.runs)];
+    checkRows('plan.keys.rows', rows, rowCount, Math.floor(runs.length / 2), 'runs');
+    checkRuns(rows, runs, rowCount, keys.layout.slots);
     return;
   }
   const [rows, blocks] = [await onHost(keys.rows), await onHost(keys.blocks)];
@@ -56,6 +62,24 @@ function checkOrder(name: string, { order }: BlockLayout, tokens: number): void 
       `${order[at]} in slot ${at}`,
       `tokens below ${tokens}, or NO_TOKEN`,
     );
+}
+
+/** A run is its first slot, and the number of the row's slots up to its end. */
+function checkRuns(rows: Uint32Array, runs: Uint32Array, rowCount: number, slots: number): void {
+  for (let row = 0; row < rowCount; row++) {
+    let before = 0;
+    for (let run = rows[2 * row]; run < rows[2 * row] + rows[2 * row + 1]; run++) {
+      const [start, end] = [(runs[2 * run] & ~FULL_BLOCK) >>> 0, runs[2 * run + 1]];
+      if (end < before || start + (end - before) > slots)
+        throw new ArgumentError(
+          where,
+          'plan.keys.runs',
+          `${end - before} slots from ${start} on in run ${run}, in row ${row}`,
+          `runs within the ${slots} key slots`,
+        );
+      before = end;
+    }
+  }
 }
 
 /** Rows are pairs of a first entry and a number of entries. */
