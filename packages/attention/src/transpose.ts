@@ -19,7 +19,8 @@ export function transposeLists(
   const eachEntry = (visit: (cell: number, entry: number) => void) => {
     for (let row = 0; row < lists * rowCount; row++) {
       const list = Math.floor(row / rowCount);
-      for (let at = rows[2 * row]; at < rows[2 * row] + rows[2 * row + 1]; at++) {
+      const end = Math.min(rows[2 * row] + rows[2 * row + 1], blocks.length);
+      for (let at = rows[2 * row]; at < end; at++) {
         const column = (blocks[at] & ~FULL_BLOCK) >>> 0;
         if (column < columns)
           visit(list * columns + column, ((row % rowCount) | (blocks[at] & FULL_BLOCK)) >>> 0);
