@@ -116,12 +116,7 @@ const examples: Example[] = [
 
 /** WGSL of chosen options, by name: for reading, and for the difference that a change makes. */
 export function exampleKernels(): Map<string, string> {
-  return new Map([
-    ...tiledKernels(),
-    ...decodeKernels(),
-    ...keyMajorKernels(),
-    ...exampleBackwardKernels(),
-  ]);
+  return new Map([...tiledKernels(), ...decodeKernels(), ...keyMajorKernels(), ...exampleBackwardKernels()]);
 }
 
 function tiledKernels(): [string, string][] {
