@@ -12,7 +12,7 @@ test('the tables of README.md are fresh (npm run readme)', () => {
 });
 
 test('the links of README.md and its siblings lead to files', () => {
-  for (const page of ['README.md', 'CONTRIBUTING.md', 'packages/papers/ADDING.md']) {
+  for (const page of ['README.md', 'CONTRIBUTING.md', 'packages/papers/ADDING.md', 'docs/plans.md']) {
     const body = readFileSync(join(root, page), 'utf8');
     const targets = [...body.matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, target]) => target);
     const local = targets.filter((target) => !/^https?:/.test(target));
@@ -32,9 +32,12 @@ test('every npm script that the pages name exists', () => {
   }
 });
 
-// The example of the first page is run, so that it stays true.
-test('the library example of README.md runs', () => {
-  const [, code] = text.match(/```ts\n([\s\S]*?)```/)!;
+// Examples are run, so that they stay true.
+test.each([
+  ['README.md', 'Float32Array(524288)'],
+  ['docs/plans.md', '8192 true'],
+])('the library example of %s runs', (page, prints) => {
+  const [, code] = readFileSync(join(root, page), 'utf8').match(/```ts\n([\s\S]*?)```/)!;
   const program = code.replace('openDevice()', "openDevice('wasm')");
   const result = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], {
     cwd: join(root, 'packages/cli'),
@@ -42,6 +45,6 @@ test('the library example of README.md runs', () => {
     timeout: 60_000,
   });
   expect(result.stderr).toBe('');
-  expect(result.stdout).toContain('Float32Array(524288)');
+  expect(result.stdout).toContain(prints);
   expect(result.status).toBe(0);
 });

@@ -31,13 +31,16 @@ export {
   type KeyRule,
   type ListedBlock,
   NO_TOKEN,
+  type Order,
   type Plan,
   queryBlocks,
   selectedPlan,
 } from './plan.ts';
 export {
   bandPlan,
+  type GatheredQueriesSpec,
   gatheredKeysPlan,
+  gatheredQueriesPlan,
   type Interval,
   intervalPlan,
   type PlanSpec,

@@ -62,6 +62,12 @@ export type KeyRule =
     };
 
 /**
+ * From which side a call walks its pairs, with the same result. `query-major`: each query block goes through its keys.
+ * `key-major`: each key block goes through the queries that list it, and their partial results are merged by log-sum-exp.
+ */
+export type Order = 'query-major' | 'key-major';
+
+/**
  * Which keys each group of queries sees: queryRow, keyRow and keyCount as data, keep as an expression.
  * The same lists serve all batches and heads unless `listBatches`, `listHeads` say otherwise.
  */
@@ -78,6 +84,8 @@ export interface Plan {
   listBatches: number;
   /** 1, or a divisor of the number of query heads: neighbouring heads share a list. */
   listHeads: number;
+  /** Of calls that do not say; default: query-major. */
+  order?: Order;
 }
 
 export function queryBlocks(plan: Pick<Plan, 'queries'>): number {

@@ -4,7 +4,8 @@ import { ArgumentError } from './errors.ts';
 import { resolvePlan } from './host-plan.ts';
 import { bitMask } from './mods/bit-mask.ts';
 import { table } from './mods/expression.ts';
-import { bandPlan, intervalPlan, prefixPlan } from './plans.ts';
+import { FULL_BLOCK } from './plan.ts';
+import { bandPlan, gatheredQueriesPlan, intervalPlan, prefixPlan } from './plans.ts';
 import { groupBySegment } from './select/lists.ts';
 import { gatherRows, mergeSlots } from './select/slots.ts';
 import { type AttendOptions, attend } from './softmax/attend.ts';
@@ -112,6 +113,42 @@ test('a bit mask keeps the pairs whose bit is set', async () => {
   expectClose(await bits.output.read(), await plain.output.read(), tolerances.f64);
   const floats = table(Float32Array.of(1, 2), [2, 1]);
   expect(() => bitMask(floats)).toThrow('words is a table of floats; allowed: a table of integers');
+});
+
+describe('queries that key blocks choose', () => {
+  const sizes = { name: 'chosen', queryTokens: 6, keyTokens: 8, keys: { slots: 8, block: 4 } };
+  const chosen = (...blocks: number[]) => ({
+    rows: Uint32Array.of(0, 2, 2, blocks.length - 2),
+    blocks: Uint32Array.from(blocks),
+  });
+
+  test('become the key blocks of each query, with their marks, walked from the keys', async () => {
+    const plan = await gatheredQueriesPlan({ ...sizes, chosen: chosen(0, 4, 2, (4 | FULL_BLOCK) >>> 0) });
+    expect(plan.order).toBe('key-major');
+    expect(plan.queries).toEqual({ slots: 6, block: 1 });
+    expect(plan.keys).toEqual({
+      kind: 'blocks',
+      layout: sizes.keys,
+      rows: Uint32Array.of(0, 1, 1, 0, 1, 1, 2, 0, 2, 2, 4, 0),
+      blocks: Uint32Array.of(0, 1, 0, (1 | FULL_BLOCK) >>> 0),
+    });
+  });
+
+  test.each([
+    ['a query that is not there', chosen(0, 1, 6), 'chosen.blocks of row 1 is query 6; allowed: 0 to 5'],
+    [
+      'rows for one of two key blocks',
+      { rows: Uint32Array.of(0, 1), blocks: Uint32Array.of(0) },
+      'chosen.rows is 2 numbers; allowed: 4: two for each of 2 key blocks',
+    ],
+    [
+      'rows on a device, entries on the host',
+      { rows: device.tensor(new Uint32Array(4), [1, 1, 2, 2]), blocks: Uint32Array.of(0) },
+      'chosen is partly on the host',
+    ],
+  ])('are refused: %s', async (_why, given, message) => {
+    await expect(gatheredQueriesPlan({ ...sizes, chosen: given })).rejects.toThrow(message);
+  });
 });
 
 describe('bad input', () => {

@@ -154,3 +154,25 @@ export function gatheredKeysPlan(
     keys: { kind: 'blocks', layout: { slots: spec.keyTokens, block: 1 }, rows, blocks },
   };
 }
+
+/** What gatheredQueriesPlan() is told. */
+export interface GatheredQueriesSpec extends Omit<PlanSpec, 'queries' | 'listBatches' | 'listHeads'> {
+  /** Blocks of keys. */
+  keys: BlockLayout;
+  /** rows [listBatches, listHeads, keyBlocks, 2] (first entry, count) and entries, query tokens. */
+  chosen: { rows: Indices; blocks: Indices; listBatches?: number; listHeads?: number };
+}
+
+/**
+ * Each key block sees queries of its own choice: tokens routed to blocks, experts or clusters. attend() goes through it
+ * key-major. A query that no block chose gets zeros.
+ * @param spec.keys blocks of keys
+ * @param spec.chosen u32 rows [listBatches, listHeads, keyBlocks, 2] (first entry, count) and entries: query tokens,
+ *   each at most once a key block, or'ed with FULL_BLOCK where `keep` does not matter; from the host, or from a selection
+ *   on the device (topK of scores [batch, heads, keyBlocks, queryTokens], groupBySegment)
+ * @throws ArgumentError if the number of rows is wrong, or a list on the host names a query that is not there
+ */
+export async function gatheredQueriesPlan(spec: GatheredQueriesSpec): Promise<Plan> {
+  const { planOfChosen } = await import('./gathered-queries.ts'); // few pages route
+  return planOfChosen(spec);
+}

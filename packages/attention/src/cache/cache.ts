@@ -1,7 +1,7 @@
 import type { Device } from '../device/device.ts';
 import { ArgumentError } from '../errors.ts';
 import { type IntExpression, type Positions, table } from '../mods/expression.ts';
-import { type AttendOptions, checkAttend } from '../softmax/attend.ts';
+import { type AttendOptions, checkAttend, withListsChecked } from '../softmax/attend.ts';
 import type { AttendResult } from '../softmax/request.ts';
 import { bytesPerElement, type DType, sameShape, type Tensor } from '../tensor.ts';
 import type { BlockSummaries } from './request.ts';
@@ -351,6 +351,8 @@ export async function attendCached(
   cache: KeyValueCache,
   options: AttendOptions = {},
 ): Promise<AttendResult> {
-  const request = checkAttend(query, cache.key, cache.value, options, cache.length);
-  return query.device.kernels.attend(request);
+  return withListsChecked(
+    () => checkAttend(query, cache.key, cache.value, options, cache.length),
+    (request) => query.device.kernels.attend(request),
+  );
 }

@@ -65,6 +65,13 @@ export class GpuTensor implements Tensor {
     if (this.giveBack) this.gpu.inFlight.afterThese(this.giveBack);
     else this.gpu.releaseLater(this.storage);
   }
+
+  /** dispose() of a tensor that no operation but the caller's has seen, once its work is queued: free at once. */
+  discard(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.gpu.release(this.storage);
+  }
 }
 
 /** One kernel of a submission. */

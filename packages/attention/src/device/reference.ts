@@ -4,6 +4,7 @@ import { roundToHalf } from '../interop/half.ts';
 import { selectionOnReference } from '../select/reference.ts';
 import { attendBackwardReference } from '../softmax/backward-reference.ts';
 import { withDerivatives } from '../softmax/derived-request.ts';
+import { keyMajorReference } from '../softmax/key-major-reference.ts';
 import { mergeReference } from '../softmax/merge-reference.ts';
 import { attendReference } from '../softmax/reference.ts';
 import { blockSumsShape } from '../softmax/request.ts';
@@ -59,7 +60,7 @@ export class ReferenceDevice implements Device {
       attend: async (request) =>
         attention(
           [request.batch, request.heads, request.queryTokens, request.valueDim],
-          await attendReference(request),
+          await (request.order === 'key-major' ? keyMajorReference : attendReference)(request),
         ),
       attendBackward: async (request) => {
         const { query, key, value, tables, blockSums } = await attendBackwardReference(

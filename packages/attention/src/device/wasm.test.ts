@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { table } from '../mods/expression.ts';
 import { attend } from '../softmax/attend.ts';
+import { runAttend } from '../testing/cases.ts';
 import { deviceCases, expectClose, randomArray, tolerances } from '../testing/index.ts';
 import type { Device } from './device.ts';
 import { openDevice } from './open.ts';
@@ -25,6 +26,17 @@ describe.each([1, 3])('WASM with %i threads', (threads) => {
 
   it.each(deviceCases.map((item) => [item.name, item] as const))('%s', async (_name, item) => {
     await item.run(device);
+  });
+});
+
+describe('WASM with channels that fill its vectors and that do not', async () => {
+  const device = await openDevice('wasm', { threads: 1 });
+  afterAll(() => device.close());
+
+  it.each([16, 20, 24, 40, 48, 72, 96, 100, 112, 160, 192, 224, 255])('headDim %i', async (headDim) => {
+    const sizes = { queryTokens: 21, keyTokens: 70, headDim };
+    await runAttend({ ...sizes, name: `f32 of ${headDim}`, options: () => ({ causal: true }) }, device);
+    await runAttend({ ...sizes, name: `f16 of ${headDim}`, dtype: 'f16', valueDim: headDim - 3 }, device);
   });
 });
 

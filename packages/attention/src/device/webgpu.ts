@@ -2,7 +2,7 @@ import { cacheKernelsOnGpu } from '../cache/webgpu.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
 import { selectionOnGpu } from '../select/webgpu.ts';
 import { retileWith } from '../softmax/retile.ts';
-import { attendOnGpu, mergeOnGpu } from '../softmax/webgpu.ts';
+import { attendOnGpu } from '../softmax/webgpu.ts';
 import type { DType, Shape, Tensor } from '../tensor.ts';
 import { findAdapter, isSoftware } from './adapter.ts';
 import type { Device, GpuTier, Kernels } from './device.ts';
@@ -45,7 +45,10 @@ export class WebGPUDevice implements Device {
         const { attendBackwardOnGpu } = await import('../softmax/webgpu-backward.ts');
         return attendBackwardOnGpu(gpu, request);
       },
-      merge: (request) => mergeOnGpu(gpu, request),
+      merge: async (request) => {
+        const { mergeOnGpu } = await import('../softmax/webgpu-merge.ts');
+        return mergeOnGpu(gpu, request);
+      },
       ...selectionOnGpu(gpu),
       cache: cacheKernelsOnGpu(gpu),
     });

@@ -145,6 +145,14 @@ describe('fromBuffer refuses', () => {
       message: 'buffer is of usage COPY_DST | UNIFORM; allowed: usage with COPY_SRC | STORAGE',
     },
     {
+      why: 'more bytes than a kernel may bind',
+      call: () => {
+        const size = Number(device.capabilities.maxStorageBufferBindingSize) + 16;
+        return fromBuffer(device, { size, usage: STORAGE | COPY_SRC } as GPUBuffer, [4]);
+      },
+      message: 'maxStorageBufferBindingSize; or { copy: true } for a part of it',
+    },
+    {
       why: 'doubles',
       call: () => fromBuffer(device, made(four), [2], { dtype: 'f64' }),
       message: 'dtype is f64; allowed: f32, f16 or u32',

@@ -327,7 +327,8 @@ export function constantInt(value: number): IntExpression {
   return new IntExpression(int(value));
 }
 
-function positions(tables: Table[]): Positions {
+/** The inputs of a pair, for an expression whose tables are noted in `tables`. */
+export function positions(tables: Table[]): Positions {
   const node = (handle: TableHandle, index: IntLike[]): Node => {
     const { table } = handle;
     if (index.length !== table.shape.length) {

@@ -142,6 +142,18 @@ const refused: Refused[] = [
     given: 'disposed',
   },
   {
+    why: 'an order that is none',
+    options: { order: 'row-major' as never },
+    argument: 'order',
+    given: 'row-major',
+  },
+  {
+    why: 'key-major over keys that stand in no blocks',
+    options: { order: 'key-major', plan: densePlan(6, 5) },
+    argument: 'order',
+    given: "key-major under the plan 'dense' of key all",
+  },
+  {
     why: 'a mask that is no expression',
     options: { mask: (() => true) as never },
     argument: 'result',

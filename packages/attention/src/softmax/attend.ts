@@ -7,9 +7,8 @@ import {
   traceMask,
   traceScore,
 } from '../mods/expression.ts';
-import { densePlan, isOwnBand, type Plan } from '../plan.ts';
+import { densePlan, isOwnBand, type Order, type Plan } from '../plan.ts';
 import { type DType, requireLive, sameShape, type Tensor } from '../tensor.ts';
-import { checkLists } from './check-lists.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
 
 export interface AttendOptions {
@@ -27,6 +26,12 @@ export interface AttendOptions {
   epilogue?: { scale?: number | Tensor; add?: Tensor };
   /** Of the output; default: the query's. */
   outputDType?: DType;
+  /**
+   * From which side the pairs are walked; default: the plan's, or query-major. Key-major is for plans that list key
+   * blocks: it pays where query blocks are small and key blocks have many visitors (tokens routed to blocks, experts,
+   * clusters). A list must not name a block twice, and lists on the device must not share entries.
+   */
+  order?: Order;
   /** Insists on a kind of kernel; default: the device's tier, or a lower one where that has no kernel for the call. */
   tier?: Tier;
   signal?: AbortSignal;
@@ -52,13 +57,23 @@ export async function attend(
   value: Tensor,
   options: AttendOptions = {},
 ): Promise<AttendResult> {
-  let request = checkAttend(query, key, value, options);
-  throwIfAborted(options.signal);
-  if (query.device.debug) {
-    await checkLists(request.plan);
-    request = checkAttend(query, key, value, options); // a tensor may have been disposed of meanwhile
-  }
-  return query.device.kernels.attend(request);
+  return withListsChecked(
+    () => checkAttend(query, key, value, options),
+    (request) => query.device.kernels.attend(request),
+  );
+}
+
+/** Runs a call that was checked; on a device opened with debug, after a look at the lists of its plan. */
+export async function withListsChecked<Request extends AttendRequest, Result>(
+  check: () => Request,
+  run: (request: Request) => Promise<Result>,
+): Promise<Result> {
+  const request = check();
+  throwIfAborted(request.signal);
+  if (!request.query.device.debug) return run(request);
+  const { checkLists } = await import('./check-lists.ts'); // few pages look for their mistakes
+  await checkLists(request.plan, request.order);
+  return run(check()); // a tensor may have been disposed of meanwhile
 }
 
 /**
@@ -117,6 +132,8 @@ export function checkAttend(
   // a single query is the last: it sees every key
   const causalOffset = options.causal && queryTokens > 1 ? keyTokens - queryTokens : undefined;
   const mask = combine(plan.keep, causalOffset, options.mask);
+  const order = options.order ?? plan.order ?? 'query-major';
+  checkOrder(order, plan);
   const outputDType = options.outputDType ?? query.dtype;
   const tiers: readonly Tier[] = tiersOf[query.device.kind];
   if (options.tier !== undefined && !tiers.includes(options.tier))
@@ -144,9 +161,22 @@ export function checkAttend(
     outputDType,
     maskIsBand: causalOffset === undefined && options.mask === undefined && isOwnBand(plan),
     maskIsCausal: causalOffset !== undefined && plan.keep === undefined && options.mask === undefined,
+    order,
     tier: options.tier,
     signal: options.signal,
   };
+}
+
+function checkOrder(order: Order, { name, keys }: Plan): void {
+  if (order !== 'query-major' && order !== 'key-major')
+    throw new ArgumentError('attend', 'order', order, 'query-major or key-major');
+  if (order === 'key-major' && keys.kind !== 'blocks')
+    throw new ArgumentError(
+      'attend',
+      'order',
+      `key-major under the plan '${name}' of key ${keys.kind}`,
+      'query-major, or plans that list key blocks',
+    );
 }
 
 function checkPlan(

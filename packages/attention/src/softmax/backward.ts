@@ -1,7 +1,7 @@
-import { ArgumentError, throwIfAborted } from '../errors.ts';
+import { ArgumentError } from '../errors.ts';
 import type { TableHandle } from '../mods/expression.ts';
 import { sameShape, type Tensor } from '../tensor.ts';
-import { type AttendOptions, checkAttend } from './attend.ts';
+import { type AttendOptions, checkAttend, withListsChecked } from './attend.ts';
 import type { AttendGradients, AttendResult, BackwardRequest } from './request.ts';
 
 /**
@@ -36,7 +36,8 @@ const where = 'attendBackward';
  * @param outputGradient like the output: gradient of the loss with respect to it
  * @param options those of attend(), and what else is wanted
  * @returns gradients like query, key, value and each table, in f32; blockSums [batch, heads, queryBlocks, keyBlocks]
- * @throws ArgumentError before anything is launched if arguments do not fit, or a table is none that `score` reads;
+ * @throws ArgumentError before anything is launched if arguments do not fit, or a table is none that `score` reads, on a
+ *   device opened with debug also if the plan's lists name what does not exist;
  *   DeviceError if the machine cannot do it; the signal's reason when cancelled
  *
  * After Dao 2023 (FlashAttention-2, algorithm 2), as two passes without atomics: over query tiles for dQ, over key
@@ -50,9 +51,10 @@ export async function attendBackward(
   outputGradient: Tensor,
   options: BackwardOptions = {},
 ): Promise<AttendGradients> {
-  const request = checkBackward(query, key, value, result, outputGradient, options);
-  throwIfAborted(options.signal);
-  return query.device.kernels.attendBackward(request);
+  return withListsChecked(
+    () => checkBackward(query, key, value, result, outputGradient, options),
+    (request) => query.device.kernels.attendBackward(request),
+  );
 }
 
 /** The checks of attendBackward(), for callers that want a request without running it. */

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { openDevice } from '../device/open.ts';
 import { ArgumentError } from '../errors.ts';
+import { attendCached, KeyValueCache } from '../index.ts';
 import { blockListPlan, FULL_BLOCK, NO_TOKEN, type Plan } from '../plan.ts';
 import { randomArray } from '../testing/close.ts';
 import { attend } from './attend.ts';
+import { attendBackward } from './backward.ts';
 
 const shape = [1, 1, 20, 4];
 const layout = { slots: 20, block: 8 };
@@ -29,6 +31,14 @@ function plan(over: { rows?: number[]; blocks?: number[]; order?: number[] } = {
       rows: over.rows ? Uint32Array.from(over.rows) : rows,
       blocks: over.blocks ? Uint32Array.from(over.blocks) : blocks,
     },
+  };
+}
+
+/** The same query blocks over runs of key slots. */
+function intervals(rows: number[], runs: number[]): Plan {
+  return {
+    ...plan(),
+    keys: { kind: 'intervals', layout, rows: Uint32Array.from(rows), runs: Uint32Array.from(runs) },
   };
 }
 
@@ -67,6 +77,21 @@ const wrong = [
     },
     message: 'plan.keys.ranges is 5 from 16 on in row 2; allowed: ends within the 20 key slots',
   },
+  {
+    why: 'a run beyond the slots',
+    plan: intervals([0, 1, 1, 2, 3, 0], [4, 8, 0, 8, 12, 17]),
+    message: 'plan.keys.runs is 9 slots from 12 on in run 2, in row 1; allowed: runs within the 20 key slots',
+  },
+  {
+    why: 'a run that ends before it begins',
+    plan: intervals([0, 2, 1, 0, 2, 0], [0, 8, 12, 5]),
+    message: 'plan.keys.runs is -3 slots from 12 on in run 1, in row 0',
+  },
+  {
+    why: 'a row of more runs than there are',
+    plan: intervals([0, 2, 1, 0, 1, 2], [0, 8, 12, 10]),
+    message: 'plan.keys.rows is 2 from 1 on in row 2; allowed: ends within the 2 runs',
+  },
 ];
 
 describe.each(['reference', 'wasm'] as const)('a %s device with debug', async (kind) => {
@@ -92,22 +117,35 @@ describe.each(['reference', 'wasm'] as const)('a %s device with debug', async (k
     );
   });
 
+  test('refuses it for gradients, too, and over a cache', async () => {
+    const options = { plan: wrong[0].plan };
+    const [query, key, value] = inputs;
+    const result = await attend(query, key, value);
+    await expect(attendBackward(query, key, value, result, query, options)).rejects.toThrow(wrong[0].message);
+    const dtype = key.dtype as 'f32';
+    const cache = new KeyValueCache(device, { keyHeads: 1, headDim: 4, capacity: 20, dtype });
+    await cache.append(key, value);
+    await expect(attendCached(query, cache, options)).rejects.toThrow(wrong[0].message);
+  });
+
   test('takes a plan that is right, padding among it', async () => {
     const { output } = await call(plan({ order: order(NO_TOKEN) }));
     expect((await output.read()).every(Number.isFinite)).toBe(true);
   });
 });
 
-test.each(['reference', 'wasm'] as const)(
-  'without debug a block out of range is no key on %s',
-  async (kind) => {
-    const device = await openDevice(kind, kind === 'wasm' ? { threads: 1 } : {});
-    const inputs = [1, 2, 3].map((seed) => device.tensor(randomArray(seed, shape), shape));
-    const read = async (given: Plan) =>
-      (await attend(inputs[0], inputs[1], inputs[2], { plan: given })).output.read();
-    expect(await read(plan({ blocks: [0, 1, 3, 2] }))).toEqual(
-      await read(plan({ rows: [0, 1, 1, 1, 3, 1], blocks: [0, 1, 2, 2] })),
-    );
-    await device.close();
-  },
-);
+test.each([
+  ['reference', 'query-major'],
+  ['reference', 'key-major'],
+  ['wasm', 'query-major'],
+  ['wasm', 'key-major'],
+] as const)('without debug a block out of range is no key on %s, %s', async (kind, order) => {
+  const device = await openDevice(kind, kind === 'wasm' ? { threads: 1 } : {});
+  const inputs = [1, 2, 3].map((seed) => device.tensor(randomArray(seed, shape), shape));
+  const read = async (given: Plan) =>
+    (await attend(inputs[0], inputs[1], inputs[2], { plan: given, order })).output.read();
+  expect(await read(plan({ blocks: [0, 1, 3, 2] }))).toEqual(
+    await read(plan({ rows: [0, 1, 1, 1, 3, 1], blocks: [0, 1, 2, 2] })),
+  );
+  await device.close();
+});

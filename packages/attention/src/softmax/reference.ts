@@ -85,7 +85,7 @@ export async function attendReference(
   request: AttendRequest,
 ): Promise<{ output: Float64Array; logSumExp: Float64Array }> {
   const host = await onHost(request);
-  const { batch, heads, keyHeads, queryTokens, keyStride, valueDim, epilogue } = request;
+  const { batch, heads, keyHeads, queryTokens, keyStride, valueDim } = request;
   const output = new Float64Array(batch * heads * queryTokens * valueDim);
   const logSumExp = new Float64Array(batch * heads * queryTokens).fill(-Infinity);
   for (let b = 0; b < batch; b++) {
@@ -105,16 +105,22 @@ export async function attendReference(
       }
     }
   }
-  if (epilogue) {
-    const scale = typeof epilogue.scale === 'number' ? undefined : await epilogue.scale.read();
-    const add = await epilogue.add?.read();
-    for (let i = 0; i < output.length; i++) {
-      output[i] =
-        (scale ? scale[Math.floor(i / valueDim)] : (epilogue.scale as number)) * output[i] +
-        (add ? add[i] : 0);
-    }
-  }
+  await finishReference(request, output);
   return { output, logSumExp };
+}
+
+/** The epilogue of a call, in place. */
+export async function finishReference(
+  { epilogue, valueDim }: AttendRequest,
+  output: Float64Array,
+): Promise<void> {
+  if (!epilogue) return;
+  const scale = typeof epilogue.scale === 'number' ? undefined : await epilogue.scale.read();
+  const add = await epilogue.add?.read();
+  for (let i = 0; i < output.length; i++) {
+    output[i] =
+      (scale ? scale[Math.floor(i / valueDim)] : (epilogue.scale as number)) * output[i] + (add ? add[i] : 0);
+  }
 }
 
 /** An expression with its tables copied to the host. */

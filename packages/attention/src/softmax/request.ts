@@ -1,6 +1,6 @@
 import type { Tier } from '../device/device.ts';
 import type { Table, Traced } from '../mods/expression.ts';
-import { type Plan, queryBlocks } from '../plan.ts';
+import { type Order, type Plan, queryBlocks } from '../plan.ts';
 import type { DType, Tensor } from '../tensor.ts';
 
 /** A checked call of attend(): every shape agrees, every option is resolved. What a backend's kernel receives. */
@@ -35,6 +35,8 @@ export interface AttendRequest {
   maskIsCausal: boolean;
   /** The plan is a band and the mask its own alone: what a query sees follows from its token. */
   maskIsBand: boolean;
+  /** key-major only under a plan of key blocks. Gradients walk both sides whatever it says. */
+  order: Order;
   /** The tier that must run; undefined: the device's, or a lower one where that has no kernel for the call. */
   tier: Tier | undefined;
   signal: AbortSignal | undefined;

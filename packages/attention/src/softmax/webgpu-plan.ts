@@ -46,7 +46,8 @@ export function uploadPlan(gpu: Gpu, plan: Plan): GpuPlan {
   const starts = [0];
   for (const part of parts) starts.push(starts[starts.length - 1] + part.length);
   // a selection makes a plan a call, on a layout that stays: then the orders are uploaded once a layout
-  const owner = !packedLists && layout === queries ? queries : plan;
+  const ofKeys = queries.order ? plan : (layout?.order ?? none);
+  const owner = packedLists ? plan : layout === queries ? queries : ofKeys;
   const packed = gpu.uploadOnce(owner, () => {
     const words = new Uint32Array(Math.max(starts[4], 1));
     parts.forEach((part, i) => {

@@ -12,7 +12,7 @@ const sizes: AttendCase[] = [1, 17, 64, 129].flatMap((tokens) =>
   })),
 );
 
-const channels: AttendCase[] = [1, 8, 64, 128, 256].map((headDim) => ({
+const channels: AttendCase[] = [1, 64, 80, 128, 256].map((headDim) => ({
   name: `headDim ${headDim}`,
   queryTokens: 21,
   keyTokens: 70,

@@ -2,6 +2,7 @@ import type { Device } from '../device/device.ts';
 import { cacheCases } from './cache-cases.ts';
 import { type AttendCase, type DeviceCase, runAttend } from './cases.ts';
 import { expressionCases } from './expression-cases.ts';
+import { keyMajorAttendCases, keyMajorCases } from './key-major-cases.ts';
 import { listCases } from './list-cases.ts';
 import { mergeCases } from './merge-cases.ts';
 import { planCases } from './plan-cases.ts';
@@ -12,7 +13,12 @@ import { tensorCases } from './tensor-cases.ts';
 import { topCases } from './top-cases.ts';
 
 /** Every attend() of the suite; `runAttend({ ...item, dtype: 'f16' }, device)` runs one in the storage of the higher tiers. */
-export const attendCases: readonly AttendCase[] = [...shapeCases, ...planCases, ...expressionCases];
+export const attendCases: readonly AttendCase[] = [
+  ...shapeCases,
+  ...planCases,
+  ...expressionCases,
+  ...keyMajorAttendCases,
+];
 
 /** What every device must do as the reference does: sizes, key rules, expressions, precision, merge, caches and selection. */
 export const deviceCases: readonly DeviceCase[] = [
@@ -26,5 +32,6 @@ export const deviceCases: readonly DeviceCase[] = [
   ...topCases,
   ...listCases,
   ...slotCases,
+  ...keyMajorCases,
   ...tensorCases,
 ];

@@ -13,6 +13,7 @@ import { decodeMerge } from './decode-merge.ts';
 import { chooseDecodeTile } from './decode-tile.ts';
 import { chooseForward, loadMatrixTier, type Machine } from './forward.ts';
 import { type ForwardOptions, plainForward } from './forward-options.ts';
+import { fillTiles, gatherQueries, mergeTiles } from './portable-key-major.ts';
 
 await loadMatrixTier();
 
@@ -122,7 +123,7 @@ const examples: Example[] = [
 
 /** WGSL of chosen options, by name: for reading, and for the difference that a change makes. */
 export function exampleKernels(): Map<string, string> {
-  return new Map([...tiledKernels(), ...decodeKernels(), ...exampleBackwardKernels()]);
+  return new Map([...tiledKernels(), ...decodeKernels(), ...keyMajorKernels(), ...exampleBackwardKernels()]);
 }
 
 function tiledKernels(): [string, string][] {
@@ -166,6 +167,17 @@ function decodeKernels(): [string, string][] {
     ['softmax-decode-split-64-heads-causal-blocks.wgsl', split(several, 4, 3)],
     ['softmax-decode-merge-128-f16.wgsl', decodeMerge(one).code],
     ['softmax-decode-merge-64-epilogue.wgsl', decodeMerge(several).code],
+  ];
+}
+
+/** Tiles of queries in an order, halves gathered, and a merge that ends with an epilogue. */
+function keyMajorKernels(): [string, string][] {
+  const merge = { ...optionsOf({ headDim: 64 }), epilogueScale: 'number', epilogueAdd: 'f32' } as const;
+  return [
+    ['softmax-key-major-fill-in-order.wgsl', fillTiles({ queryOrder: true }).code],
+    ['softmax-key-major-gather-64-f16.wgsl', gatherQueries({ headDim: 64, storage: 'f16' }).code],
+    ['softmax-key-major-gather-33-f16.wgsl', gatherQueries({ headDim: 33, storage: 'f16' }).code],
+    ['softmax-key-major-merge-64-epilogue.wgsl', mergeTiles(merge).code],
   ];
 }
 

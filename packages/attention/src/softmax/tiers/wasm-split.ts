@@ -118,7 +118,7 @@ function mergeRow(
 }
 
 /** scale * row + add, as the kernel does where it writes the rows itself. */
-function epilogueOf(epilogue: AttendRequest['epilogue']): (row: Float32Array, index: number) => void {
+export function epilogueOf(epilogue: AttendRequest['epilogue']): (row: Float32Array, index: number) => void {
   if (!epilogue) return () => {};
   const { scale } = epilogue;
   const scales = typeof scale === 'number' ? undefined : numbers(scale);
@@ -130,6 +130,6 @@ function epilogueOf(epilogue: AttendRequest['epilogue']): (row: Float32Array, in
 }
 
 /** A copy of a tensor's numbers. */
-function numbers(tensor: Tensor): Float32Array {
+export function numbers(tensor: Tensor): Float32Array {
   return (tensor as WasmTensor).copy() as Float32Array;
 }

@@ -26,6 +26,11 @@ export class WasmAttention {
     const { batch, heads, queryTokens, headDim, valueDim, plan } = request;
     if (request.outputDType !== 'f32' && request.outputDType !== 'f16')
       throw new ArgumentError('attend', 'outputDType', request.outputDType, 'f32 or f16 on WASM');
+    if (request.order === 'key-major') {
+      // few plans are walked from the keys' side
+      const { attendKeyMajorOnWasm } = await import('./wasm-key-major.ts');
+      return attendKeyMajorOnWasm(request, (part) => this.attend(part));
+    }
     const { causalOffset, mask } = separateCausal(request);
     const parts = keyParts(request, runtime.threads, mask !== undefined || request.score !== undefined);
     if (parts > 1) return attendInParts(request, parts, (part) => this.attend(part));
