@@ -2,6 +2,7 @@ import { NO_TOKEN, selectedPlan } from '../plan.ts';
 import { blockMean, blockMoments, blockScores } from '../select/blocks.ts';
 import { topK, topP } from '../select/top.ts';
 import { attend } from '../softmax/attend.ts';
+import type { Tensor } from '../tensor.ts';
 import { compare, type DeviceCase } from './cases.ts';
 import { shuffled } from './plans.ts';
 
@@ -34,6 +35,24 @@ export const selectionCases: DeviceCase[] = [
       compare(device, async (_on, tensor) => {
         const { mean, deviation } = await blockMoments(tensor(1, 1, 2, 20, 70), { slots: 20, block: 20 });
         return { mean: await mean.read(), deviation: await deviation.read() };
+      }),
+  },
+  {
+    name: 'block means of rows that are read 16 bytes at a time, and of single tokens',
+    run: (device) =>
+      compare(device, async (on, tensor) => {
+        const [narrow, wide] = [tensor(1, 2, 2, 37, 16), tensor(2, 1, 1, 9, 160)];
+        const halves = on.tensor(await narrow.read(), narrow.shape, 'f16');
+        const of = async (input: Tensor, block: number) => {
+          const { mean, deviation } = await blockMoments(input, { slots: input.shape[2], block });
+          return [...(await mean.read()), ...(await deviation.read())];
+        };
+        return {
+          narrow: await of(narrow, 19),
+          single: await of(narrow, 1),
+          wide: await of(wide, 4),
+          halves: await of(halves, 6),
+        };
       }),
   },
   {
