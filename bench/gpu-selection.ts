@@ -1,9 +1,11 @@
 // Times selection on WebGPU, step by step, beside the attention that it serves:
 // node bench/gpu-selection.ts [--quick] [--json file] [--tier portable|subgroup] [--dawn toggles]
-// First the cases of selection must agree with the reference on this device. Then the median of ten samples; a sample
-// queues a step until some milliseconds of work are there, and divides by the number of times.
+// First the cases of selection must agree with the reference on this device. Then each step twice, on a device that is kept
+// busy (tune/steady.ts): as it is called, and its kernels alone, many times in one submission, which leaves out what
+// JavaScript and the driver take to queue them.
 import { writeFileSync } from 'node:fs';
 import type { Tier } from '../packages/attention/src/device/device.ts';
+import type { Launch } from '../packages/attention/src/device/gpu.ts';
 import { openWebGPU } from '../packages/attention/src/device/webgpu.ts';
 import { selectedPlan } from '../packages/attention/src/plan.ts';
 import { blockMean, blockMoments, blockScores } from '../packages/attention/src/select/blocks.ts';
@@ -19,6 +21,7 @@ import { listCases } from '../packages/attention/src/testing/list-cases.ts';
 import { selectionCases } from '../packages/attention/src/testing/selection-cases.ts';
 import { slotCases } from '../packages/attention/src/testing/slot-cases.ts';
 import { topCases } from '../packages/attention/src/testing/top-cases.ts';
+import { sampleBusy, timeSteady } from '../packages/attention/src/tune/steady.ts';
 
 const argument = (name: string) => {
   const at = process.argv.indexOf(name);
@@ -35,7 +38,13 @@ const cases = [...selectionCases, ...topCases, ...listCases, ...slotCases];
 for (const item of quick ? [] : cases) await item.run(device);
 console.log(quick ? 'cases of selection not run' : `${cases.length} cases agree with the reference`);
 
-const results: { name: string; medianMs: number; samples: number[] }[] = [];
+interface Reading {
+  name: string;
+  calledMs: number;
+  kernelsMs: number;
+  samplesMs: { called: number[]; kernels: number[] };
+}
+const results: Reading[] = [];
 
 type Made = Tensor | SelectedBlocks | BlockMoments | AttendResult;
 
@@ -44,23 +53,47 @@ function disposeAll(made: Made): void {
     if (typeof part === 'object') (part as Tensor).dispose();
 }
 
-/** Median time of a step in milliseconds. */
-async function time(name: string, step: () => Promise<Made>): Promise<number> {
-  const run = async (times: number) => {
-    const start = performance.now();
-    for (let i = 0; i < times; i++) disposeAll(await step());
-    await device.finish();
-    return (performance.now() - start) / times;
+/** What a step queues, and its results, which the kernels then write again. */
+async function recorded(step: () => Promise<Made>): Promise<{ launches: Launch[]; made: Made }> {
+  const { gpu } = device;
+  const queue = gpu.launchTogether.bind(gpu);
+  const launches: Launch[] = [];
+  gpu.launchTogether = (some) => {
+    launches.push(...some);
+    return queue(some);
   };
-  await run(1);
-  const once = await run(1);
-  const times = quick ? 1 : Math.max(1, Math.min(200, Math.ceil(20 / once)));
-  const samples: number[] = [];
-  for (let i = 0; i < (quick ? 1 : 10); i++) samples.push(await run(times));
-  const medianMs = [...samples].sort((a, b) => a - b)[Math.floor(samples.length / 2)];
-  console.log(`${name}: ${medianMs.toFixed(4)} ms (${times} a sample)`);
-  results.push({ name, medianMs, samples });
-  return medianMs;
+  try {
+    return { made: await step(), launches };
+  } finally {
+    gpu.launchTogether = queue;
+  }
+}
+
+/** Kernels of one submission, so that queueing them is no part of their time. */
+const KERNELS_AT_ONCE = quick ? 2 : 48;
+
+/** Median times of a step in milliseconds, as called and of its kernels. */
+async function time(name: string, step: () => Promise<Made>): Promise<Reading> {
+  const steady = async (work: () => Promise<unknown>) => {
+    if (!quick) return timeSteady({ work, device });
+    const samplesMs = await sampleBusy({ work, device }, 1, 1);
+    return { samplesMs, medianMs: samplesMs[0] };
+  };
+  const called = await steady(async () => disposeAll(await step()));
+  const { launches, made } = await recorded(step);
+  const times = Math.ceil(KERNELS_AT_ONCE / launches.length);
+  const many = Array.from({ length: times }, () => launches).flat();
+  const kernels = await steady(() => device.gpu.launchTogether(many));
+  disposeAll(made);
+  const reading = {
+    name,
+    calledMs: called.medianMs,
+    kernelsMs: kernels.medianMs / times,
+    samplesMs: { called: called.samplesMs, kernels: kernels.samplesMs.map((ms) => ms / times) },
+  };
+  console.log(`${name}: ${reading.calledMs.toFixed(4)} ms, kernels ${reading.kernelsMs.toFixed(4)} ms`);
+  results.push(reading);
+  return reading;
 }
 
 /** The whole selection of a tenth of the key blocks, and the attention under it. */
@@ -89,18 +122,26 @@ async function blockTopK(
     keys: layout,
     selected,
   });
-  const steps = [
-    2 * (await time(`block mean, ${label}`, () => blockMean(query, layout))),
-    await time(`block scores, ${label}`, () => blockScores(means[0], means[1], { causal })),
-    await time(`top ${k} of ${blocks}, ${label}`, () => topK(scores, options)),
-  ];
+  const scored = { scale: headDim ** -0.5, causal };
+  await time(`block mean, ${label}`, () => blockMean(query, layout));
+  await time(`block scores, ${label}`, () => blockScores(means[0], means[1], scored));
+  await time(`top ${k} of ${blocks}, ${label}`, () => topK(scores, options));
+  const whole = await time(`selection, ${label}`, async () => {
+    const made = [await blockMean(query, layout), await blockMean(key, layout)];
+    const found = await blockScores(made[0], made[1], scored);
+    const chosen = await topK(found, options);
+    for (const tensor of [...made, found]) tensor.dispose();
+    return chosen;
+  });
   await time(`block mean and deviation, ${label}`, () => blockMoments(query, layout));
   await time(`mass 0.5 of ${blocks}, ${label}`, () => topP(scores, { p: 0.5, causal }));
   await time(`a tenth a head, ${label}`, () => headThreshold(scores, { fraction: 0.1, causal }));
   await time(`inversion, ${label}`, () => invertLists(selected, blocks));
-  const attendMs = await time(`attention, ${label}`, () => attend(query, key, value, { plan, causal }));
-  const selectionMs = steps.reduce((sum, ms) => sum + ms, 0);
-  console.log(`selection takes ${((100 * selectionMs) / attendMs).toFixed(1)} % of the attention, ${label}`);
+  const attention = await time(`attention, ${label}`, () => attend(query, key, value, { plan, causal }));
+  const share = (ms: number) => `${((100 * ms) / attention.calledMs).toFixed(1)} %`;
+  console.log(
+    `selection takes ${share(whole.calledMs)} of the attention, its kernels ${share(whole.kernelsMs)}, ${label}`,
+  );
   for (const made of [query, key, value, ...means, scores, selected]) disposeAll(made);
 }
 
