@@ -1,9 +1,8 @@
-// Times decoding on WebGPU, splits beside each other: node bench/gpu-decode.ts [--quick] [--json file]
-// Each form first agrees with the reference on a small odd shape. A sample is the difference of a long and a short
-// chain of calls, per call, so that starting and waiting drop out; `alone` is one call with its wait.
+// Times decoding on WebGPU, splits beside each other: node bench/gpu-decode.ts [--quick] [--only text] [--json file]
+// Each form first agrees with the reference on a small odd shape. Samples are of a device that is kept busy
+// (tune/steady.ts); `alone` is one call with its wait.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { GpuTensor } from '../packages/attention/src/device/gpu.ts';
 import { openDevice } from '../packages/attention/src/device/open.ts';
 import { openWebGPU } from '../packages/attention/src/device/webgpu.ts';
 import { blockListPlan } from '../packages/attention/src/plan.ts';
@@ -13,18 +12,21 @@ import { attendOnGpu } from '../packages/attention/src/softmax/webgpu.ts';
 import { decodeOnGpu } from '../packages/attention/src/softmax/webgpu-decode.ts';
 import { bytesPerElement, sizeOf } from '../packages/attention/src/tensor.ts';
 import { expectClose, randomArray, tolerances } from '../packages/attention/src/testing/close.ts';
+import { median, sampleBusy, timeSteady } from '../packages/attention/src/tune/steady.ts';
 import { assemble, wgsl } from '../packages/attention/src/wgsl/assemble.ts';
 import { read, uniform, write } from '../packages/attention/src/wgsl/bindings.ts';
-import { median } from '../packages/site/src/shared/bench.ts';
+import { repeatedRandom } from './gpu-random.ts';
 
 const { values: flags } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    only: { type: 'string', default: '' },
+  },
 });
 const device = await openWebGPU();
 const { gpu } = device;
 const reference = await openDevice('reference');
-const [rounds, warmMs] = flags.quick ? [2, 0] : [11, 1000];
-const chains = flags.quick ? [1, 2] : [4, 24];
 console.log(`${device.description} ${JSON.stringify(device.capabilities)}`);
 
 interface Case {
@@ -55,7 +57,7 @@ const tenth = blockListPlan({
 });
 const wide = { heads: 32, keyHeads: 32, keyTokens: long, headDim: 128, dtype: 'f16' } as const;
 const cases: Case[] = [
-  { ...wide, name: 'one row', splits: [128, 256, 512, 1024], tiled: true },
+  { ...wide, name: 'one row', splits: [64, 128, 256, 512, 1024], tiled: true },
   { ...wide, name: 'one row, 4 heads a key head', keyHeads: 8, splits: [64, 128, 256, 512] },
   { ...wide, name: 'one row, 8 heads a key head', keyHeads: 4, splits: [64, 128, 256] },
   { ...wide, name: '4 rows, causal', queryTokens: 4, options: { causal: true }, splits: [256, 512] },
@@ -70,26 +72,8 @@ const cases: Case[] = [
   },
 ];
 
-/** A tensor of random numbers that repeat every 2^20: making 10^8 of them on the host takes long. */
-function random(shape: readonly number[], dtype: 'f16' | 'f32', seed: number): GpuTensor {
-  const size = sizeOf(shape);
-  const period = Math.min(size, 2 ** 20);
-  const small = gpu.tensor(randomArray(seed, [period]), [period], dtype);
-  const tensor = gpu.empty(shape, dtype);
-  const each = bytesPerElement(dtype);
-  const encoder = gpu.device.createCommandEncoder();
-  for (let at = 0; at < size; at += period)
-    encoder.copyBufferToBuffer(
-      small.storage,
-      0,
-      tensor.storage,
-      at * each,
-      Math.min(period, size - at) * each,
-    );
-  gpu.device.queue.submit([encoder.finish()]);
-  small.dispose();
-  return tensor;
-}
+const random = (shape: readonly number[], dtype: 'f16' | 'f32', seed: number) =>
+  repeatedRandom(gpu, shape, dtype, seed);
 
 async function agrees(item: Case, split: number | undefined) {
   const { headDim, dtype, heads, keyHeads, queryTokens = 1 } = item;
@@ -128,23 +112,20 @@ const readAll = assemble({
   sums[workgroup * 256u + lane] = sum.x + sum.y + sum.z + sum.w;`,
 });
 
-/** Milliseconds of one run of `once`, several samples, and of one run with its wait. */
+/** Milliseconds of one run of `once` on a busy device, and of one run with its wait. */
 async function time(once: () => Promise<void>) {
-  const chain = async (length: number) => {
-    await device.finish();
+  const timed = { work: once, device };
+  const { samplesMs } = flags.quick
+    ? { samplesMs: await sampleBusy(timed, 1, 2) }
+    : await timeSteady(timed, 11);
+  const aloneSamplesMs: number[] = [];
+  for (let round = 0; round < samplesMs.length; round++) {
     const start = performance.now();
-    for (let i = 0; i < length; i++) await once();
+    await once();
     await device.finish();
-    return performance.now() - start;
-  };
-  const warm = performance.now() + warmMs;
-  do await chain(chains[0]);
-  while (performance.now() < warm);
-  const raw: number[][] = [];
-  for (let round = 0; round < rounds; round++)
-    raw.push([await chain(chains[0]), await chain(chains[1]), await chain(1)]);
-  const samples = raw.map(([short, all]) => (all - short) / (chains[1] - chains[0]));
-  return { samples, medianMs: median(samples), aloneMs: median(raw.map(([, , alone]) => alone)), raw };
+    aloneSamplesMs.push(performance.now() - start);
+  }
+  return { samplesMs, medianMs: median(samplesMs), aloneSamplesMs, aloneMs: median(aloneSamplesMs) };
 }
 
 const results: Record<string, unknown>[] = [];
@@ -170,7 +151,7 @@ const say = (text: string, bytes: number, timed: Awaited<ReturnType<typeof time>
   for (const tensor of [one, two, sums]) tensor.dispose();
 }
 
-for (const item of cases) {
+for (const item of cases.filter(({ name }) => name.includes(flags.only))) {
   const { name, heads, keyHeads, queryTokens = 1, keyTokens, headDim, dtype, options = {}, share = 1 } = item;
   const keyShape = [1, keyHeads, keyTokens, headDim];
   const query = random([1, heads, queryTokens, headDim], dtype, 1);

@@ -1,5 +1,5 @@
 // Times selection on WebGPU, step by step, beside the attention that it serves:
-// node bench/gpu-selection.ts [--quick] [--json file] [--tier portable|subgroup] [--dawn toggles]
+// node bench/gpu-selection.ts [--quick] [--only text] [--json file] [--tier portable|subgroup] [--dawn toggles]
 // First the cases of selection must agree with the reference on this device. Then each step twice, on a device that is kept
 // busy (tune/steady.ts): as it is called, and its kernels alone, many times in one submission, which leaves out what
 // JavaScript and the driver take to queue them.
@@ -22,11 +22,13 @@ import { selectionCases } from '../packages/attention/src/testing/selection-case
 import { slotCases } from '../packages/attention/src/testing/slot-cases.ts';
 import { topCases } from '../packages/attention/src/testing/top-cases.ts';
 import { sampleBusy, timeSteady } from '../packages/attention/src/tune/steady.ts';
+import { repeatedRandom } from './gpu-random.ts';
 
 const argument = (name: string) => {
   const at = process.argv.indexOf(name);
   return at < 0 ? undefined : process.argv[at + 1];
 };
+const only = argument('--only') ?? '';
 const quick = process.argv.includes('--quick');
 const device = await openWebGPU({
   tier: argument('--tier') as Tier | undefined,
@@ -105,8 +107,9 @@ async function blockTopK(
   causal: boolean,
 ) {
   const label = `${heads} heads, ${tokens} tokens, headDim ${headDim}, ${dtype}${causal ? ', causal' : ''}`;
+  if (!label.includes(only)) return;
   const shape = [1, heads, tokens, headDim];
-  const [query, key, value] = [1, 2, 3].map((seed) => device.tensor(randomArray(seed, shape), shape, dtype));
+  const [query, key, value] = [1, 2, 3].map((seed) => repeatedRandom(device.gpu, shape, dtype, seed));
   const layout = { slots: tokens, block: 64 };
   const blocks = tokens / 64;
   const k = Math.max(2, Math.round(blocks / 10));
@@ -146,6 +149,7 @@ async function blockTopK(
 }
 
 async function longRows(rows: number, columns: number, k: number) {
+  if (only !== '') return;
   const scores = device.tensor(randomArray(4, [1, 1, rows, columns]), [1, 1, rows, columns]);
   await time(`top ${k} of ${columns}, ${rows} rows`, () => topK(scores, { k }));
   await time(`mass 0.5 of ${columns}, ${rows} rows`, () => topP(scores, { p: 0.5 }));
@@ -153,6 +157,7 @@ async function longRows(rows: number, columns: number, k: number) {
 }
 
 async function others() {
+  if (only !== '') return;
   const mask = device.tensor(
     Uint32Array.from(randomArray(5, [16, 32_768]), (x) => Number(x > 0)),
     [1, 16, 1, 32_768],

@@ -1,5 +1,5 @@
 // Times candidate tiles of each WebGPU tier beside each other:
-// node bench/gpu-tiles.ts [--only text] [--tiers portable,subgroup,matrix] [--quick] [--json file] [--dawn toggles] [--suite]
+// node bench/gpu-tiles.ts [--only text] [--tiers portable,subgroup,matrix] [--quick] [--json file] [--dawn toggles] [--suite] [--each]
 // --suite first runs, on every tier, all cases in which a device must do as the reference does.
 // Every candidate first agrees with the reference on a small odd shape, plain and causal; then the median of seven samples
 // of a device that is kept busy (tune/steady.ts). The last lines name the best tile of each case, and then time what attend() chooses by itself.
@@ -8,8 +8,10 @@ import type { Device, GpuTier } from '../packages/attention/src/device/device.ts
 import { openDevice } from '../packages/attention/src/device/open.ts';
 import { openWebGPU } from '../packages/attention/src/device/webgpu.ts';
 import { blockListPlan, type Plan } from '../packages/attention/src/plan.ts';
+import { bandPlan } from '../packages/attention/src/plans.ts';
 import { type AttendOptions, checkAttend } from '../packages/attention/src/softmax/attend.ts';
 import type { AttendRequest } from '../packages/attention/src/softmax/request.ts';
+import { candidatesOf, describeTile } from '../packages/attention/src/softmax/tiers/candidates.ts';
 import type { ForcedTile } from '../packages/attention/src/softmax/tiers/forward.ts';
 import { matrixShape, registersOf } from '../packages/attention/src/softmax/tiers/matrix-tile.ts';
 import { memoryBytes, shapeOf } from '../packages/attention/src/softmax/tiers/portable-tile.ts';
@@ -18,18 +20,20 @@ import {
   sharedBytes,
   subgroupShape,
 } from '../packages/attention/src/softmax/tiers/subgroup-tile.ts';
-import { attendOnGpu, machineOf } from '../packages/attention/src/softmax/webgpu.ts';
+import { attendOnGpu, machineOf, tiledCall } from '../packages/attention/src/softmax/webgpu.ts';
 import { runAttend } from '../packages/attention/src/testing/cases.ts';
 import { expectClose, randomArray, tolerances } from '../packages/attention/src/testing/close.ts';
 import { attendCases, deviceCases } from '../packages/attention/src/testing/suite.ts';
 import { median, sampleBusy, timeSteady } from '../packages/attention/src/tune/steady.ts';
 import { arrayBytes } from '../packages/attention/src/wgsl/assemble.ts';
+import { repeatedRandom } from './gpu-random.ts';
 
 const argument = (name: string) => {
   const at = process.argv.indexOf(name);
   return at < 0 ? undefined : process.argv[at + 1];
 };
 const quick = process.argv.includes('--quick');
+const each = process.argv.includes('--each');
 const only = argument('--only') ?? '';
 const tiers = (argument('--tiers')?.split(',') ?? ['portable', 'subgroup', 'matrix']) as GpuTier[];
 const device = await openWebGPU({ dawnFeatures: argument('--dawn')?.split(','), tuned: false });
@@ -194,6 +198,7 @@ function sizesOf(forced: ForcedTile, headDim: number, dtype: DType): { text: str
       keep: undefined,
       change: undefined,
       maskIsCausal: false,
+      maskIsBand: false,
     } as const;
     const shape = matrixShape(forced.tile, options, { slots: 1, block: 1 });
     const bytes = Object.values(shape.memory).reduce((sum, array) => sum + arrayBytes(array), 0);
@@ -271,8 +276,7 @@ async function measure(
 }
 
 function inputs(heads: number, tokens: number, headDim: number, dtype: DType) {
-  const shape = [1, heads, tokens, headDim];
-  return [1, 2, 3].map((seed) => device.tensor(randomArray(seed, shape), shape, dtype));
+  return [1, 2, 3].map((seed) => repeatedRandom(device.gpu, [1, heads, tokens, headDim], dtype, seed));
 }
 
 /** Lists of equal length for each query block; `entries(row, count)` names the key blocks. */
@@ -305,21 +309,6 @@ const someBlocks = (tokens: number, kept: number) =>
       full: true,
     }));
   });
-
-/** A causal window: every key less than `width` tokens back; blocks at both edges need the mask. */
-const windowPlan = (tokens: number, width: number) =>
-  listPlan(
-    tokens,
-    64,
-    (row) => {
-      const first = Math.max(0, row - width / 64);
-      return Array.from({ length: row - first + 1 }, (_, i) => ({
-        block: first + i,
-        full: first + i !== row && first + i !== row - width / 64,
-      }));
-    },
-    { keep: ({ query, key }) => key.le(query).and(query.sub(key).lt(width)) },
-  );
 
 /** Single keys, `each` for every query block of 64, strewn over all tokens. */
 function gatheredPlan(tokens: number, each: number): Plan {
@@ -404,12 +393,19 @@ const chosen: Chosen[] = [
     options: () => ({ causal: true }),
     pairs: dense * (2 * dense + 1),
   },
+  {
+    name: 'dense, twice the length',
+    heads: most,
+    tokens: 2 * dense,
+    options: () => ({}),
+    pairs: (2 * dense) ** 2,
+  },
   { name: 'dense, long', heads: Math.min(most, 2), tokens: long, options: () => ({}), pairs: long ** 2 },
   {
     name: 'window of 1024',
     heads: most,
     tokens: long,
-    options: () => ({ plan: windowPlan(long, 1024) }),
+    options: () => ({ plan: bandPlan({ queryTokens: long, keyTokens: long, before: 1023 }) }),
     pairs: 1024 * long - (1024 * 1023) / 2,
   },
   {
@@ -444,7 +440,13 @@ for (const dtype of ['f16', 'f32'] as const) {
         if (tier === 'matrix' && (device.tier !== 'matrix' || dtype !== 'f16')) continue;
         try {
           const request = checkAttend(query, key, value, { ...item.options(), tier });
-          await measure(name, request, 4 * item.heads * item.pairs * headDim, undefined, 'chosen');
+          const flops = 4 * item.heads * item.pairs * headDim;
+          await measure(name, request, flops, undefined, 'chosen');
+          if (!each) continue;
+          const { prepared, blocks } = tiledCall(device.gpu, request);
+          for (const { tile, kernel } of candidatesOf(prepared.options, blocks, machine, tier))
+            if (tile)
+              await measure(name, request, flops, tile, `${describeTile(tile)} (${kernel.memoryBytes} B)`);
         } catch (error) {
           console.log(`${name}: ${tier}: ${(error as Error).message.slice(0, 300)}`);
         }
