@@ -6,6 +6,7 @@
 @group(0) @binding(3) var<storage, read> outputGradient: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> rowStats: array<vec2<f32>>;
 struct Shape {
+  batch: u32,
   heads: u32,
   keyHeads: u32,
   queryTokens: u32,

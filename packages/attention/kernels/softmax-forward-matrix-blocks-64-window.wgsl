@@ -13,6 +13,7 @@ diagnostic(off, subgroup_uniformity);
 @group(0) @binding(3) var<storage, read_write> output: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<u32>;
 struct Shape {
+  batch: u32,
   heads: u32,
   keyHeads: u32,
   queryTokens: u32,
@@ -191,13 +192,13 @@ fn keyOrAbsent(tile: Located, slot: u32, count: u32) -> i32 {
   return ABSENT;
 }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, firstVector: u32) {
   let query = queryToken(tile, row);
   let querySlot = i32(tile.firstSlot - tile.block * shape.queryBlock + row);
   let turn = select(1.0, -1.0, shape.scale < 0.0);
   for (var v = 0u; v < 4u; v++) {
-    let at = SCORES_AT + row * 9u + first + v;
-    let key = 4u * (first + v);
+    let at = SCORES_AT + row * 9u + firstVector + v;
+    let key = 4u * (firstVector + v);
     let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
     let s = turn * bitcast<vec4<f32>>(tileMemory[at]);
     tileMemory[at] = bitcast<vec4<u32>>(vec4<f32>(
@@ -331,23 +332,28 @@ fn main(
   var keyWords1: vec4<u32>;
   var valueWords0: vec4<u32>;
   var valueWords1: vec4<u32>;
+  // lists are read a tile ahead of the keys that they name
+  var thisToken = 0;
+  var nextToken = 0;
   var mode = FIRST;
   loop {
     {
       workgroupBarrier();
       if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
       workgroupBarrier();
-      let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
+      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       keyWords1 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
+      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
     }
     var start = 0u;
     for (; start < count; start += KEY_TILE) {
-      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let firstToken = thisToken;
+      let tokenAfter = keyToken(tile, min(start + 2u * KEY_TILE, max(count, 1u) - 1u));
       let tokensAt = start % (2u * KEY_TILE);
       if (!(start + KEY_TILE <= count && firstToken >= FULL)) { break; }
       let plain = true;
@@ -383,7 +389,6 @@ fn main(
       tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords1;
       if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
       workgroupBarrier();
-      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       keyWords1 = vec4<u32>();
@@ -409,13 +414,16 @@ fn main(
       }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+      thisToken = nextToken;
+      nextToken = tokenAfter;
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
       }
     }
     for (var start = start; start < count; start += KEY_TILE) {
-      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let firstToken = thisToken;
+      let tokenAfter = keyToken(tile, min(start + 2u * KEY_TILE, max(count, 1u) - 1u));
       let tokensAt = start % (2u * KEY_TILE);
       let plain = start + KEY_TILE <= count && firstToken >= FULL;
       workgroupBarrier();
@@ -455,7 +463,6 @@ fn main(
       }
       if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
       workgroupBarrier();
-      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       keyWords1 = vec4<u32>();
@@ -481,6 +488,8 @@ fn main(
       }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+      thisToken = nextToken;
+      nextToken = tokenAfter;
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }

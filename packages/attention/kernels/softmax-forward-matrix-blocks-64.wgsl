@@ -13,6 +13,7 @@ diagnostic(off, subgroup_uniformity);
 @group(0) @binding(3) var<storage, read_write> output: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<u32>;
 struct Shape {
+  batch: u32,
   heads: u32,
   keyHeads: u32,
   queryTokens: u32,
@@ -161,10 +162,10 @@ fn keyToken(tile: Located, slot: u32) -> i32 {
   return select(token, token | FULL, token >= 0 && (entry >> 31u) == 1u);
 }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, firstVector: u32) {
   for (var v = 0u; v < 4u; v++) {
-    let at = SCORES_AT + row * 9u + first + v;
-    let key = 4u * (first + v);
+    let at = SCORES_AT + row * 9u + firstVector + v;
+    let key = 4u * (firstVector + v);
     let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
     tileMemory[at] = select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at], keys < vec4<u32>(count - start));
   }
@@ -263,20 +264,25 @@ fn main(
   var keyWords1: vec4<u32>;
   var valueWords0: vec4<u32>;
   var valueWords1: vec4<u32>;
+  // lists are read a tile ahead of the keys that they name
+  var thisToken = 0;
+  var nextToken = 0;
   var mode = FIRST;
   loop {
     {
 
-      let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
+      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       keyWords1 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
+      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
     }
     for (var start = 0u; start < count; start += KEY_TILE) {
-      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let firstToken = thisToken;
+      let tokenAfter = keyToken(tile, min(start + 2u * KEY_TILE, max(count, 1u) - 1u));
       let tokensAt = start % (2u * KEY_TILE);
       let plain = start + KEY_TILE <= count;
       workgroupBarrier();
@@ -310,7 +316,6 @@ fn main(
       tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords1;
 
       workgroupBarrier();
-      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       keyWords1 = vec4<u32>();
@@ -336,6 +341,8 @@ fn main(
       }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+      thisToken = nextToken;
+      nextToken = tokenAfter;
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }

@@ -13,6 +13,7 @@ diagnostic(off, subgroup_uniformity);
 @group(0) @binding(3) var<storage, read_write> output: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<u32>;
 struct Shape {
+  batch: u32,
   heads: u32,
   keyHeads: u32,
   queryTokens: u32,
@@ -174,10 +175,10 @@ fn keyOrAbsent(tile: Located, slot: u32, count: u32) -> i32 {
   return ABSENT;
 }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, firstVector: u32) {
   for (var v = 0u; v < 4u; v++) {
-    let at = SCORES_AT + row * 9u + first + v;
-    let key = 4u * (first + v);
+    let at = SCORES_AT + row * 9u + firstVector + v;
+    let key = 4u * (firstVector + v);
     let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
     tileMemory[at] = select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at],
       vec4<i32>(keyTokens[tokensAt + key], keyTokens[tokensAt + key + 1u], keyTokens[tokensAt + key + 2u], keyTokens[tokensAt + key + 3u]) != vec4<i32>(ABSENT));
@@ -339,7 +340,6 @@ fn main(
       tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords1;
       if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
       workgroupBarrier();
-
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 8u < count) {
         let token = keyTokens[KEY_TILE - tokensAt + (lane + 0u) / 8u];
@@ -371,6 +371,7 @@ fn main(
       }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }

@@ -13,6 +13,7 @@ diagnostic(off, subgroup_uniformity);
 @group(0) @binding(3) var<storage, read_write> output: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<u32>;
 struct Shape {
+  batch: u32,
   heads: u32,
   keyHeads: u32,
   queryTokens: u32,
@@ -129,8 +130,8 @@ struct Located {
 
 fn locate(workgroup: u32) -> Located {
   let tilesOfHead = shape.queryBlocks * shape.blockTiles;
-  let headIndex = workgroup / tilesOfHead;
-  let tileIndex = tilesOfHead - 1u - workgroup % tilesOfHead;
+  let headIndex = workgroup % (shape.batch * shape.heads);
+  let tileIndex = tilesOfHead - 1u - workgroup / (shape.batch * shape.heads);
   var tile: Located;
   tile.batch = headIndex / shape.heads;
   tile.head = headIndex % shape.heads;
@@ -156,11 +157,11 @@ fn keyCount(tile: Located) -> u32 {
 
 fn keyToken(tile: Located, slot: u32) -> i32 { return i32(slot); }
 
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, firstVector: u32) {
   let last = queryToken(tile, row) + shape.causalOffset - (firstToken & TOKEN_BITS);
   for (var v = 0u; v < 4u; v++) {
-    let at = SCORES_AT + row * 9u + first + v;
-    let key = 4u * (first + v);
+    let at = SCORES_AT + row * 9u + firstVector + v;
+    let key = 4u * (firstVector + v);
     let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
     tileMemory[at] = select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at],
       (keys < vec4<u32>(count - start)) & (vec4<i32>(keys) <= vec4<i32>(last)));
@@ -302,21 +303,26 @@ fn main(
   var keyWords1: vec4<u32>;
   var valueWords0: vec4<u32>;
   var valueWords1: vec4<u32>;
+  // lists are read a tile ahead of the keys that they name
+  var thisToken = 0;
+  var nextToken = 0;
   var mode = FIRST;
   loop {
     {
 
-      let firstToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
+      if (0u + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
       keyWords1 = vec4<u32>();
-      if (0u + (lane + 256u) / 16u < count) { keyWords1 = keyWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
+      if (0u + (lane + 256u) / 16u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 256u) / 16u, (lane + 256u) % 16u); }
       tileMemory[0u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = keyWords0;
       tileMemory[0u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = keyWords1;
     }
     let diagonal = u32(clamp(i32(tile.firstSlot) + shape.causalOffset + 1, 0, i32(count))) / KEY_TILE * KEY_TILE;
     for (var start = 0u; start < diagonal; start += KEY_TILE) {
-      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let firstToken = thisToken;
+      let tokenAfter = keyToken(tile, min(start + 2u * KEY_TILE, max(count, 1u) - 1u));
       let tokensAt = start % (2u * KEY_TILE);
       let plain = true;
       workgroupBarrier();
@@ -362,7 +368,6 @@ fn main(
       tileMemory[544u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = valueWords1;
 
       workgroupBarrier();
-      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
       keyWords1 = vec4<u32>();
@@ -400,13 +405,16 @@ fn main(
       }
       tileMemory[0u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = keyWords0;
       tileMemory[0u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = keyWords1;
+      thisToken = nextToken;
+      nextToken = tokenAfter;
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
       }
     }
     for (var start = diagonal; start < count; start += KEY_TILE) {
-      let firstToken = keyToken(tile, min(start, max(count, 1u) - 1u));
+      let firstToken = thisToken;
+      let tokenAfter = keyToken(tile, min(start + 2u * KEY_TILE, max(count, 1u) - 1u));
       let tokensAt = start % (2u * KEY_TILE);
       let plain = false;
       workgroupBarrier();
@@ -457,7 +465,6 @@ fn main(
       }
 
       workgroupBarrier();
-      let nextToken = keyToken(tile, min(start + KEY_TILE, max(count, 1u) - 1u));
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 16u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 16u, (lane + 0u) % 16u); }
       keyWords1 = vec4<u32>();
@@ -495,6 +502,8 @@ fn main(
       }
       tileMemory[0u + ((lane + 0u) / 16u) * 17u + (lane + 0u) % 16u] = keyWords0;
       tileMemory[0u + ((lane + 256u) / 16u) * 17u + (lane + 256u) % 16u] = keyWords1;
+      thisToken = nextToken;
+      nextToken = tokenAfter;
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }

@@ -8,6 +8,7 @@ enable subgroups;
 @group(0) @binding(3) var<storage, read_write> output: array<vec2<u32>>;
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<u32>;
 struct Shape {
+  batch: u32,
   heads: u32,
   keyHeads: u32,
   queryTokens: u32,
@@ -140,8 +141,8 @@ struct Located {
 
 fn locate(workgroup: u32) -> Located {
   let tilesOfHead = shape.queryBlocks * shape.blockTiles;
-  let headIndex = workgroup / tilesOfHead;
-  let tileIndex = tilesOfHead - 1u - workgroup % tilesOfHead;
+  let headIndex = workgroup % (shape.batch * shape.heads);
+  let tileIndex = tilesOfHead - 1u - workgroup / (shape.batch * shape.heads);
   var tile: Located;
   tile.batch = headIndex / shape.heads;
   tile.head = headIndex % shape.heads;

@@ -89,6 +89,31 @@ export function bandWords(plan: Plan, band: Extract<KeyRule, { kind: 'band' }>):
   return Uint32Array.of(band.sink, band.before, band.after, plan.keyTokens - plan.queryTokens);
 }
 
+/** Masks of bands that bandPlan() made, with the numbers that they were made from. */
+const bandMasks = new WeakMap<MaskFunction, string>();
+
+/**
+ * The pairs that a band gives each query by itself: key ≤ p + after, and key < sink or key ≥ p − before, with
+ * p = query + keyTokens − queryTokens.
+ */
+export function bandMask(plan: Plan, band: Extract<KeyRule, { kind: 'band' }>): MaskFunction {
+  const { sink, before, after } = band;
+  const offset = plan.keyTokens - plan.queryTokens;
+  const mask: MaskFunction = ({ query, key }) => {
+    const distance = key.sub(query).sub(offset);
+    const inWindow = distance.ge(-before);
+    return distance.le(after).and(sink > 0 ? inWindow.or(key.lt(sink)) : inWindow);
+  };
+  bandMasks.set(mask, bandWords(plan, band).join());
+  return mask;
+}
+
+/** Whether a plan is a band with no other mask than its own: then kernels may compare tokens instead, and cut query blocks as they like. */
+export function isOwnBand(plan: Plan): boolean {
+  const { keep, keys } = plan;
+  return keep !== undefined && keys.kind === 'band' && bandMasks.get(keep) === bandWords(plan, keys).join();
+}
+
 /** Whether every query stands in a slot. The rows of those that do not are zeros: nothing computes them. */
 export function queriesEveryToken({ queries, queryTokens }: Plan): boolean {
   if (!queries.order) return queries.slots >= queryTokens;

@@ -1,6 +1,6 @@
 import { ArgumentError } from './errors.ts';
 import type { MaskFunction } from './mods/expression.ts';
-import { type BlockLayout, FULL_BLOCK, type Indices, type Plan, queryBlocks } from './plan.ts';
+import { type BlockLayout, bandMask, FULL_BLOCK, type Indices, type Plan, queryBlocks } from './plan.ts';
 
 /** What every maker of a plan is told. */
 export interface PlanSpec {
@@ -96,21 +96,17 @@ export function bandPlan(spec: {
       throw new ArgumentError('bandPlan', name, value, 'an integer from 0 to 2^30 - 1');
   if (!Number.isInteger(block) || block < 1)
     throw new ArgumentError('bandPlan', 'block', block, 'an integer of at least 1');
-  const offset = keyTokens - queryTokens;
-  return {
+  const keys = { kind: 'band', sink, before, after } as const;
+  const plan: Plan = {
     name: spec.name ?? 'band',
     queryTokens,
     keyTokens,
     queries: { slots: queryTokens, block },
-    keys: { kind: 'band', sink, before, after },
-    keep: ({ query, key }) => {
-      const distance = key.sub(query).sub(offset);
-      const inWindow = distance.ge(-before);
-      return distance.le(after).and(sink > 0 ? inWindow.or(key.lt(sink)) : inWindow);
-    },
+    keys,
     listBatches: 1,
     listHeads: 1,
   };
+  return { ...plan, keep: bandMask(plan, keys) };
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   traceMask,
   traceScore,
 } from '../mods/expression.ts';
-import { densePlan, type Plan } from '../plan.ts';
+import { densePlan, isOwnBand, type Plan } from '../plan.ts';
 import { type DType, requireLive, sameShape, type Tensor } from '../tensor.ts';
 import { checkLists } from './check-lists.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
@@ -142,6 +142,7 @@ export function checkAttend(
     score: options.score && withLiveTables('score', traceScore(options.score), query.device),
     epilogue: checkEpilogue(options.epilogue, query, [batch, heads, queryTokens, valueDim]),
     outputDType,
+    maskIsBand: causalOffset === undefined && options.mask === undefined && isOwnBand(plan),
     maskIsCausal: causalOffset !== undefined && plan.keep === undefined && options.mask === undefined,
     tier: options.tier,
     signal: options.signal,

@@ -42,8 +42,9 @@ export function familyOf(
   request: Pick<AttendRequest, 'batch' | 'heads' | 'queryTokens' | 'keyTokens'>,
   tier: GpuTier,
 ): Family {
-  const { keys, keep, change, maskIsCausal, stopEarly } = options;
+  const { keys, keep, change, maskIsCausal, maskIsBand, stopEarly } = options;
   const causal = keys === 'all' && stopEarly && maskIsCausal && change === undefined;
+  const known = (causal || maskIsBand) && change === undefined;
   return {
     tier,
     dtype: options.storage,
@@ -57,7 +58,7 @@ export function familyOf(
         : keys === 'blocks'
           ? `blocks-${blocks.keys.block}`
           : keys,
-    expressions: !causal && (keep !== undefined || change !== undefined),
+    expressions: keys === 'band' ? !known : !known && (keep !== undefined || change !== undefined),
     queryBlock: Math.min(blocks.queryBlock, MOST_QUERIES),
     queryTokens: bucket(request.queryTokens, 2),
     keyTokens: bucket(request.keyTokens, 2),
@@ -108,6 +109,7 @@ const KEEP =
 function plainOptions(family: Family, machine: Machine): ForwardOptions {
   const { dtype, headDim, valueDim, mask, expressions } = family;
   const causal = mask === 'causal';
+  const ownBand = mask === 'band' && !expressions;
   return {
     ...plainForward,
     headDim,
@@ -118,7 +120,8 @@ function plainOptions(family: Family, machine: Machine): ForwardOptions {
     stopEarly: causal,
     honourFullBlocks: !causal,
     maskIsCausal: causal,
-    keep: causal || expressions ? KEEP : undefined,
+    maskIsBand: ownBand,
+    keep: causal || ownBand || expressions ? KEEP : undefined,
     memoryLimit: machine.memoryBytes,
   };
 }

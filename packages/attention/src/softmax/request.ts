@@ -33,6 +33,8 @@ export interface AttendRequest {
   outputDType: DType;
   /** The mask is the causal one alone: tiles of keys that all queries of a tile come after need no mask. */
   maskIsCausal: boolean;
+  /** The plan is a band and the mask its own alone: what a query sees follows from its token. */
+  maskIsBand: boolean;
   /** The tier that must run; undefined: the device's, or a lower one where that has no kernel for the call. */
   tier: Tier | undefined;
   signal: AbortSignal | undefined;

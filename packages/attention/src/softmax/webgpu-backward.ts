@@ -361,6 +361,7 @@ class BackwardPass {
       ...buffers,
       shape: {
         ...plan.shape,
+        batch,
         heads,
         keyHeads,
         queryTokens: request.queryTokens,

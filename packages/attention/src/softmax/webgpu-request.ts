@@ -25,6 +25,7 @@ export function prepareRequest(gpu: Gpu, request: AttendRequest) {
     stopEarly: kind === 'all' && !queryOrder && request.causalOffset !== undefined,
     honourFullBlocks: request.honourFullBlocks,
     maskIsCausal: request.maskIsCausal,
+    maskIsBand: request.maskIsBand,
     keep: expressions.keep,
     change: expressions.change,
     tableStages: expressions.stages,
@@ -54,6 +55,7 @@ export function prepareRequest(gpu: Gpu, request: AttendRequest) {
     /** Numbers of a launch, less those of the tile. */
     shape: {
       ...shape,
+      batch: request.batch,
       heads: request.heads,
       keyHeads: request.keyHeads,
       queryTokens: request.queryTokens,

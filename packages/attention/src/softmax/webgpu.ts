@@ -19,7 +19,7 @@ import { decodeOnGpu, decodes } from './webgpu-decode.ts';
 import { launchInPieces } from './webgpu-launch.ts';
 import { withOutputs } from './webgpu-output.ts';
 import { meanKeyCount } from './webgpu-plan.ts';
-import { prepareRequest, tilesOfBlock } from './webgpu-request.ts';
+import { type GpuRequest, prepareRequest, tilesOfBlock } from './webgpu-request.ts';
 
 /**
  * attend() on WebGPU. Few rows against many keys are decoded, others run on the tile that a search found, or on the tier's
@@ -44,7 +44,7 @@ export async function attendOnGpu(
       : forced === 'own'
         ? own()
         : forcedForward(prepared.options, blocks, machine, forced);
-  const shape = { ...prepared.shape, blockTiles: tilesOfBlock(request, queryTile) };
+  const shape = cutBlocks(request, prepared.shape, queryTile);
   return withOutputs(gpu, request, prepared.options, tier, async (output, logSumExp) => {
     const all = batch * heads * shape.queryBlocks * shape.blockTiles;
     const groups = output.shape.includes(0) ? 0 : all;
@@ -61,12 +61,35 @@ export async function attendOnGpu(
   });
 }
 
+/** Keys that a query sees, for each query of a block: more, and the tile would mostly visit what few of its rows see. */
+const KEYS_PER_QUERY = 8;
+const MOST_QUERIES = 256;
+
+/** Whether nothing depends on how queries are cut into blocks. */
+const cutsFreely = ({ maskIsBand, score }: AttendRequest) => maskIsBand && score === undefined;
+
+/** Slots of the query blocks that tiles are cut from: the plan's, or more where they may be cut freely. */
+function queryBlockOf(request: AttendRequest): number {
+  const { queries, keys } = request.plan;
+  const own = Math.min(queries.block, queries.slots);
+  if (!cutsFreely(request) || keys.kind !== 'band') return own;
+  const fitting = 2 ** Math.floor(Math.log2((keys.before + keys.after + 1) / KEYS_PER_QUERY));
+  return Math.min(queries.slots, Math.max(own, Math.min(fitting, MOST_QUERIES)));
+}
+
+/** Numbers of a launch whose tiles have `queryTile` rows. */
+function cutBlocks(request: AttendRequest, shape: GpuRequest['shape'], queryTile: number) {
+  if (!cutsFreely(request) || queryTile <= shape.queryBlock)
+    return { ...shape, blockTiles: tilesOfBlock(request, queryTile) };
+  const queryBlocks = Math.ceil(shape.querySlots / queryTile);
+  return { ...shape, queryBlock: queryTile, queryBlocks, blockTiles: 1 };
+}
+
 /** A request with all that the choice of its tile depends on. */
 export function tiledCall(gpu: Gpu, request: AttendRequest) {
-  const { queries } = request.plan;
   const prepared = prepareRequest(gpu, request);
   const { keySlots: slots, keyBlock: block } = prepared.shape;
-  const blocks = { queryBlock: Math.min(queries.block, queries.slots), keys: { slots, block } };
+  const blocks = { queryBlock: queryBlockOf(request), keys: { slots, block } };
   return { prepared, blocks, machine: machineOf(gpu) };
 }
 

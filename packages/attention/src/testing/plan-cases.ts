@@ -209,6 +209,41 @@ export const planCases: AttendCase[] = [
       plan: bandPlan({ queryTokens: 50, keyTokens: 110, before: 20, after: 11, sink: 70 }),
     }),
   },
+  ...[0, 5].map((sink) => ({
+    name: `a band in large query blocks, ${sink} sinks`,
+    heads: 2,
+    queryTokens: 420,
+    headDim: 16,
+    options: () => ({
+      plan: bandPlan({ queryTokens: 420, keyTokens: 420, before: 190, after: 30, sink, block: 128 }),
+    }),
+  })),
+  {
+    name: 'a causal band so wide that tiles are larger than its query blocks',
+    queryTokens: 1200,
+    headDim: 8,
+    options: () => ({ plan: bandPlan({ queryTokens: 1200, keyTokens: 1200, before: 1023, block: 16 }) }),
+  },
+  {
+    name: 'a band under a score that reads the place in a query block',
+    queryTokens: 129,
+    headDim: 16,
+    options: () => ({
+      plan: bandPlan({ queryTokens: 129, keyTokens: 129, before: 1023, block: 16 }),
+      score: ({ score, querySlot }) => score.add(querySlot.toFloat().mul(0.01)),
+    }),
+  },
+  {
+    name: 'a band with a mask of its maker',
+    queryTokens: 129,
+    headDim: 16,
+    options: () => ({
+      plan: {
+        ...bandPlan({ queryTokens: 129, keyTokens: 129, before: 40, block: 64 }),
+        keep: ({ query, key }) => query.add(key).mod(3).ne(0),
+      },
+    }),
+  },
   {
     name: 'a band over fewer keys than queries, under a causal mask',
     queryTokens: 70,

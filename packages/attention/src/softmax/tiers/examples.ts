@@ -91,6 +91,13 @@ const examples: Example[] = [
       options: { stopEarly: true, maskIsCausal: true },
       keep: ({ query, key }: Positions) => key.le(query),
     },
+    {
+      name: 'band-64',
+      queryBlock: 128,
+      headDim: 64,
+      options: { keys: 'band' as const, honourFullBlocks: true, maskIsBand: true },
+      keep: ({ query, key }: Positions) => key.le(query).and(query.sub(key).lt(1024)),
+    },
     { name: 'blocks-64', queryBlock: 64, headDim: 64, options: { keys: 'blocks' as const } },
     {
       name: 'blocks-64-window',

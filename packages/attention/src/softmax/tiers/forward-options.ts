@@ -19,6 +19,8 @@ export interface ForwardOptions {
   honourFullBlocks: boolean;
   /** The mask is the causal one alone, and slots are tokens. */
   maskIsCausal: boolean;
+  /** The plan is a band and the mask its own alone. */
+  maskIsBand: boolean;
   /** WGSL of `keep` and `change` (see mods/to-wgsl); undefined: nothing is masked, scores stay. */
   keep: string | undefined;
   change: string | undefined;
@@ -47,6 +49,7 @@ export const plainForward = {
   stopEarly: false,
   honourFullBlocks: false,
   maskIsCausal: false,
+  maskIsBand: false,
   keep: undefined,
   change: undefined,
   tableStages: [],
@@ -57,6 +60,7 @@ export const plainForward = {
 
 /** Numbers of a launch, the same in every tier. */
 export const shapeFields = {
+  batch: 'u32',
   heads: 'u32',
   keyHeads: 'u32',
   queryTokens: 'u32',

@@ -271,7 +271,7 @@ const HIDDEN = -1e29;`,
               }),
             ]
           : [
-              rowStages(options),
+              rowStages({ ...options, stopEarly: options.causalTiles }),
               resolveQueries,
               ...keyStages({ ...options, stopEarly: options.causalTiles }),
             ]),

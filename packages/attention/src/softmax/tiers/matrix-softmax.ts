@@ -70,6 +70,9 @@ function finishScores(shape: MatrixShape): string {
       vec4<i32>(keyTokens[tokensAt + key], keyTokens[tokensAt + key + 1u], keyTokens[tokensAt + key + 2u], keyTokens[tokensAt + key + 3u]) != vec4<i32>(ABSENT))`,
     causal: `select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at],
       (keys < vec4<u32>(count - start)) & (vec4<i32>(keys) <= vec4<i32>(last)))`,
+    band: `select(bitcast<vec4<u32>>(vec4<f32>(HIDDEN)), tileMemory[at],
+      (keys < vec4<u32>(count - start)) & (vec4<i32>(keys) <= vec4<i32>(last)) &
+      ((vec4<i32>(keys) >= vec4<i32>(first)) | (vec4<i32>(keys) < vec4<i32>(sink))))`,
     expressions: `bitcast<vec4<u32>>(vec4<f32>(
       finishPair(tile, query, querySlot, keyTokens[tokensAt + key], start + key, s.x),
       finishPair(tile, query, querySlot, keyTokens[tokensAt + key + 1u], start + key + 1u, s.y),
@@ -80,6 +83,11 @@ function finishScores(shape: MatrixShape): string {
   const before = {
     nothing: '',
     causal: '  let last = queryToken(tile, row) + shape.causalOffset - (firstToken & TOKEN_BITS);\n',
+    band: `  let own = queryToken(tile, row) + i32(rowAt(3u)) - firstToken;
+  let first = own - i32(rowAt(1u));
+  let last = own + i32(rowAt(2u));
+  let sink = i32(rowAt(0u)) - firstToken;
+`,
     // products lose the sign that stageQueries gave them
     expressions: `  let query = queryToken(tile, row);
   let querySlot = i32(tile.firstSlot - tile.block * shape.queryBlock + row);
@@ -87,10 +95,10 @@ function finishScores(shape: MatrixShape): string {
 `,
   }[hiding];
   return wgsl`
-fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, first: u32) {
+fn finishScores(tile: Located, start: u32, count: u32, firstToken: i32, tokensAt: u32, row: u32, firstVector: u32) {
 ${before}  for (var v = 0u; v < ${keyTile / 4 / lanesPerRow}u; v++) {
-    let at = SCORES_AT + row * ${scoreStride}u + first + v;
-    let key = 4u * (first + v);
+    let at = SCORES_AT + row * ${scoreStride}u + firstVector + v;
+    let key = 4u * (firstVector + v);
     let keys = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
 ${hiding === 'expressions' ? '    let s = turn * bitcast<vec4<f32>>(tileMemory[at]);\n' : ''}    tileMemory[at] = ${body};
   }
@@ -107,6 +115,9 @@ export function plainTile(
   if (hiding === 'nothing') return whole;
   if (!contiguous) return 'false';
   switch (hiding) {
+    // bands walk over such tiles by themselves
+    case 'band':
+      return 'false';
     case 'causal':
       return `${whole} && (firstToken & TOKEN_BITS) + i32(KEY_TILE) <= firstQuery + shape.causalOffset + 1`;
     case 'expressions':

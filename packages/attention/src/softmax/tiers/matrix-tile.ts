@@ -18,8 +18,8 @@ export const SUBGROUP = 32;
 /** Rows, columns and depth of a fragment: f16 x f16 -> f32 at 16 x 16 x 16. */
 export const FRAGMENT = 16;
 
-/** What hides pairs: nothing but absent keys, a causal mask that the kernel knows by itself, or expressions. */
-export type Hiding = 'nothing' | 'causal' | 'expressions';
+/** What hides pairs: nothing but absent keys, a mask that the kernel knows by itself, or expressions. */
+export type Hiding = 'nothing' | 'causal' | 'band' | 'expressions';
 
 /** A tile for a call, with everything that follows from it. Places and strides in 16-byte words of eight halves. */
 export interface MatrixShape extends MatrixTile {
@@ -55,7 +55,15 @@ export interface MatrixShape extends MatrixTile {
 /** What a shape depends on besides its tile. */
 export type MatrixCall = Pick<
   ForwardOptions,
-  'headDim' | 'valueDim' | 'keys' | 'queryOrder' | 'keyOrder' | 'keep' | 'change' | 'maskIsCausal'
+  | 'headDim'
+  | 'valueDim'
+  | 'keys'
+  | 'queryOrder'
+  | 'keyOrder'
+  | 'keep'
+  | 'change'
+  | 'maskIsCausal'
+  | 'maskIsBand'
 >;
 
 export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: KeySlots): MatrixShape {
@@ -82,13 +90,9 @@ export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: Key
     queryTile * keyStride, // queries pass through the same memory before the first keys
   );
   const complete = isComplete(options, keySlots);
-  const contiguous = complete && isContiguous(options.keys, keySlots, keyTile);
-  const hiding =
-    options.keep === undefined && options.change === undefined
-      ? 'nothing'
-      : options.maskIsCausal && options.change === undefined && contiguous
-        ? 'causal'
-        : 'expressions';
+  const ownBand = options.maskIsBand && options.change === undefined;
+  const contiguous = ownBand || (complete && isContiguous(options.keys, keySlots, keyTile));
+  const hiding = hidingOf(options, ownBand, contiguous);
   const looksUp = hiding === 'expressions' || !contiguous;
   const masks = Math.ceil(valueDim / 32);
   return {
@@ -124,6 +128,12 @@ export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: Key
       }),
     },
   };
+}
+
+function hidingOf({ keep, change, maskIsCausal }: MatrixCall, ownBand: boolean, contiguous: boolean): Hiding {
+  if (keep === undefined && change === undefined) return 'nothing';
+  if (ownBand) return 'band';
+  return maskIsCausal && change === undefined && contiguous ? 'causal' : 'expressions';
 }
 
 /** Slots of the plan's keys, and of one block of them. */

@@ -37,6 +37,7 @@ const call = {
   keep: undefined,
   change: undefined,
   maskIsCausal: false,
+  maskIsBand: false,
 } as const;
 const hopper = { memoryBytes: 49152, threads: 1024 };
 

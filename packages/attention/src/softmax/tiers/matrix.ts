@@ -3,6 +3,7 @@ import { storeVector } from './access.ts';
 import { epilogueStages, finishedRows } from './epilogue.ts';
 import { type ForwardOptions, forwardBindings, forwardConstants, forwardNumbers } from './forward-options.ts';
 import { keyConstants, keyStages } from './keys.ts';
+import { bandStages } from './matrix-band.ts';
 import { left, load, multiplyAdd, result, right, store } from './matrix-fragments.ts';
 import { declareWords, fetchWords, loadStages, storeWords } from './matrix-loads.ts';
 import { plainTile, weighStages } from './matrix-softmax.ts';
@@ -84,7 +85,8 @@ fn keyOrAbsent(tile: Located, slot: u32, count: u32) -> i32 {
 }`;
 
 /** Text of the tile's first token, for tiles of neighbours. */
-const tokenAt = (start: string) => `keyToken(tile, min(${start}, max(count, 1u) - 1u))`;
+const tokenAt = ({ hiding }: MatrixShape, start: string) =>
+  hiding === 'band' ? `bandToken(band, ${start})` : `keyToken(tile, min(${start}, max(count, 1u) - 1u))`;
 
 /**
  * Visits the tiles from `from` to `to`: scores, weights, product.
@@ -95,7 +97,12 @@ const walk = (shape: MatrixShape, from: string, to: string, plain: string, leave
   const { contiguous, looksUp } = shape;
   const mayHide = shape.hiding !== 'nothing' && plain !== 'true' && !leaves;
   return wgsl`    ${leaves ? `var start = ${from};\n    for (; start < ${to}; start += KEY_TILE) {` : `for (var start = ${from}; start < ${to}; start += KEY_TILE) {`}
-      let firstToken = ${contiguous ? tokenAt('start') : 'ABSENT'};
+${
+  contiguous
+    ? `      let firstToken = thisToken;
+      let tokenAfter = ${tokenAt(shape, 'start + 2u * KEY_TILE')};`
+    : '      let firstToken = ABSENT;'
+}
       let tokensAt = start % (2u * KEY_TILE);
 ${leaves ? `      if (!(${plain})) { break; }\n      let plain = true;` : `      let plain = ${plain};`}
       workgroupBarrier();
@@ -110,13 +117,13 @@ ${scores(shape)}
 ${mayHide ? `      if (plain) {\n${storeWords(shape, 'value')}\n      } else {\n${storeWords(shape, 'value', 'finite')}\n      }` : storeWords(shape, 'value')}
 ${looksUp ? '      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }' : ''}
       workgroupBarrier();
-${contiguous ? `      let nextToken = ${tokenAt('start + KEY_TILE')};` : ''}
 ${fetchWords(shape, 'key', 'start + KEY_TILE', contiguous ? 'nextToken' : 'KEY_TILE - tokensAt')}
       if (mode != MAXIMA) {
 ${mayHide ? '        if (!plain) { spoilRow(start, row, part); }' : ''}
 ${accumulate(shape)}
       }
 ${storeWords(shape, 'key')}
+${contiguous ? '      thisToken = nextToken;\n      nextToken = tokenAfter;' : ''}
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
@@ -126,7 +133,8 @@ ${storeWords(shape, 'key')}
 
 /**
  * All tiles. Those that need no finishing come first, in a loop without what the others need: under a causal mask those before
- * the diagonal, in block lists the full blocks (which blockListPlan puts first; in another order the rule still holds, later).
+ * the diagonal, in a band those between its edges, in block lists the full blocks (which blockListPlan puts first; in another
+ * order the rule still holds, later).
  */
 const walks = (options: ForwardOptions, shape: MatrixShape) => {
   const plain = plainTile(shape, options);
@@ -134,6 +142,10 @@ const walks = (options: ForwardOptions, shape: MatrixShape) => {
     return `    let diagonal = u32(clamp(i32(tile.firstSlot) + shape.causalOffset + 1, 0, i32(count))) / KEY_TILE * KEY_TILE;
 ${walk(shape, '0u', 'diagonal', 'true')}
 ${walk(shape, 'diagonal', 'count', 'false')}`;
+  if (shape.hiding === 'band')
+    return `${walk(shape, '0u', 'band.lead', 'false')}
+${walk(shape, 'band.lead', 'band.diagonal', 'true')}
+${walk(shape, 'band.diagonal', 'count', 'false')}`;
   if (shape.hiding === 'expressions' && options.keys === 'blocks' && plain !== 'false')
     return `${walk(shape, '0u', 'count', plain, true)}
 ${walk(shape, 'start', 'count', plain)}`;
@@ -172,7 +184,7 @@ export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kern
       storeVector('output', options.outputStorage, options.valueDim),
       rowStages(options),
       ...(options.queryOrder ? [resolveQueries] : []),
-      ...keyStages(options),
+      ...(hiding === 'band' ? bandStages : keyStages(options)),
       ...(hiding === 'expressions' ? [...options.tableStages, ...pairStages(options)] : []),
       ...(looksUp ? [keyOrAbsent] : []),
       ...weighStages(shape),
@@ -191,7 +203,7 @@ export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kern
   let part = lane % ${shape.lanesPerRow}u;
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
-  let count = keyCount(tile);
+${hiding === 'band' ? '  let band = bandOf(tile);\n  let count = band.count;' : '  let count = keyCount(tile);'}
 ${hiding === 'causal' ? `  let firstQuery = ${options.queryOrder ? '-2147483647 / 2' : 'i32(tile.firstSlot)'};\n` : ''}${options.queryOrder ? '  resolveQueries(tile, lane);\n  workgroupBarrier();\n' : ''}  stageQueries(tile, lane);
   workgroupBarrier();
 ${each(shape.fragments, (r) => each(shape.headFragments, (k) => `  let q${r}_${k} = ${load(left, 'row_major', `(firstRow + ${r * FRAGMENT}u) * ${shape.keyStride}u + ${2 * k}u`, shape.keyStride)};`))}
@@ -199,12 +211,17 @@ ${each(shape.fragments, (r) => each(shape.headFragments, (k) => `  let q${r}_${k
 ${eachOutput(shape, (o) => `  var ${o} = ${result}();`)}
 ${declareWords(shape, 'key')}
 ${declareWords(shape, 'value')}
-  var mode = FIRST;
+${contiguous ? '  // lists are read a tile ahead of the keys that they name\n  var thisToken = 0;\n  var nextToken = 0;\n' : ''}  var mode = FIRST;
   loop {
     {
 ${looksUp ? `      workgroupBarrier();\n      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }\n      workgroupBarrier();` : ''}
-${contiguous ? `      let firstToken = ${tokenAt('0u')};` : ''}
-${fetchWords(shape, 'key', '0u', contiguous ? 'firstToken' : '0u')}
+${
+  contiguous
+    ? `      thisToken = ${tokenAt(shape, '0u')};
+      nextToken = ${tokenAt(shape, 'KEY_TILE')};`
+    : ''
+}
+${fetchWords(shape, 'key', '0u', contiguous ? 'thisToken' : '0u')}
 ${storeWords(shape, 'key')}
     }
 ${walks(options, shape)}

@@ -184,7 +184,7 @@ ${registers(options)}`,
             resolveVisits,
           ]
         : [
-            rowStages(options),
+            rowStages({ ...options, stopEarly: options.causalTiles }),
             resolveQueries,
             resolveKeys,
             ...keyStages({ ...options, stopEarly: options.causalTiles }),

@@ -11,11 +11,19 @@ export const queryInOrder = ({ queryOrder }: { queryOrder: boolean }) =>
   return i32(slot);
 }`;
 
+/** Which head and which tile of it a workgroup has; late queries first. */
+const orders = {
+  byHead: wgsl`  let headIndex = workgroup / tilesOfHead;
+  let tileIndex = tilesOfHead - 1u - workgroup % tilesOfHead;`,
+  longestFirst: wgsl`  let headIndex = workgroup % (shape.batch * shape.heads);
+  let tileIndex = tilesOfHead - 1u - workgroup / (shape.batch * shape.heads);`,
+};
+
 /**
- * Which rows a workgroup owns, and the token of a query slot. Late queries come first: under a causal mask they have the
- * most keys.
+ * Which rows a workgroup owns, and the token of a query slot. Under a causal mask late queries have the most keys: those of
+ * all heads come first, so that what the device does last is short.
  */
-export const rowStages = ({ queryOrder }: { queryOrder: boolean }) => wgsl`
+export const rowStages = ({ queryOrder, stopEarly }: { queryOrder: boolean; stopEarly: boolean }) => wgsl`
 struct Located {
   batch: u32,
   head: u32,
@@ -29,8 +37,7 @@ struct Located {
 
 fn locate(workgroup: u32) -> Located {
   let tilesOfHead = shape.queryBlocks * shape.blockTiles;
-  let headIndex = workgroup / tilesOfHead;
-  let tileIndex = tilesOfHead - 1u - workgroup % tilesOfHead;
+${orders[stopEarly ? 'longestFirst' : 'byHead']}
   var tile: Located;
   tile.batch = headIndex / shape.heads;
   tile.head = headIndex % shape.heads;
