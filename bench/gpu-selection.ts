@@ -1,5 +1,5 @@
 // Times selection on WebGPU, step by step, beside the attention that it serves:
-// node bench/gpu-selection.ts [--quick] [--only text] [--json file] [--tier portable|subgroup] [--dawn toggles]
+// node bench/gpu-selection.ts [--quick] [--only pattern] [--json file] [--tier portable|subgroup] [--dawn toggles]
 // First the cases of selection must agree with the reference on this device. Then each step twice, on a device that is kept
 // busy (tune/steady.ts): as it is called, and its kernels alone, many times in one submission, which leaves out what
 // JavaScript and the driver take to queue them.
@@ -107,7 +107,7 @@ async function blockTopK(
   causal: boolean,
 ) {
   const label = `${heads} heads, ${tokens} tokens, headDim ${headDim}, ${dtype}${causal ? ', causal' : ''}`;
-  if (!label.includes(only)) return;
+  if (!new RegExp(only).test(label)) return;
   const shape = [1, heads, tokens, headDim];
   const [query, key, value] = [1, 2, 3].map((seed) => repeatedRandom(device.gpu, shape, dtype, seed));
   const layout = { slots: tokens, block: 64 };

@@ -1,3 +1,4 @@
+import { wakeWith } from '../packages/attention/src/tune/steady.ts';
 import type { BenchFile, BenchResult } from '../packages/site/src/shared/bench.ts';
 import type { TimedCase } from './cases.ts';
 import { inputsOf } from './inputs.ts';
@@ -5,9 +6,6 @@ import type { Peer, Prepared } from './peers/peer.ts';
 
 /** Outputs are means of values in (-1, 1): sums in another order differ by some 1e-7 in f32, halves by some 1e-3. */
 const MOST_DIFFERENCE = { f32: 1e-5, f16: 5e-3 };
-
-/** A rested graphics processor clocks down; work for so long brings it up again. */
-const WARM_MS = 1000;
 
 interface Ready {
   prepared: Prepared;
@@ -34,13 +32,14 @@ export async function runCase(
       }
       let prepared: Prepared | undefined;
       try {
-        prepared = await peer.prepare(item, inputs);
+        const made = await peer.prepare(item, inputs);
+        prepared = made;
         const output = await prepared.output();
         const difference = expected && output ? largestDifference(expected, output) : null;
         if (difference !== null && !(difference <= MOST_DIFFERENCE[facts.dtype]))
           throw new Error(`differs by ${difference} from ${ready[0].result.peer}: not the same attention`);
         expected ??= output;
-        await warm(prepared, chains[0]);
+        await wakeWith(made, () => made.run(chains[0]));
         const { description } = prepared;
         const empty = { case: facts, peer: peer.name, description, samplesMs: [], rawMs: [] };
         ready.push({ prepared, result: { ...empty, chains: [...chains], difference } });
@@ -54,12 +53,6 @@ export async function runCase(
     for (const { prepared } of ready) await prepared.close();
   }
   return { results: ready.map(({ result }) => result), skipped };
-}
-
-async function warm(prepared: Prepared, chain: number): Promise<void> {
-  const begin = performance.now();
-  do await prepared.run(chain);
-  while (performance.now() - begin < WARM_MS);
 }
 
 /**

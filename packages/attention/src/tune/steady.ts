@@ -11,8 +11,11 @@ export interface Timed {
   now?: () => number;
 }
 
-/** After this long without work a GPU clocks down; back at work it reads up to four times slow for a second, in steps. */
-const IDLE_MS = 300;
+/**
+ * After this long without work a GPU may clock down; back at work it reads up to four times slow for a second, in steps. On an
+ * H100 kernels that came after the compilation of one, some 200 ms, were read so: 300 ms were too many here.
+ */
+const IDLE_MS = 30;
 const WAKING_MS = 1000;
 const MOST_WAKING_MS = 3000;
 const WINDOW_MS = 150;
@@ -25,6 +28,24 @@ const MOST_CALLS = 512;
 
 /** When a device last ended a sample. */
 const lastBusy = new WeakMap<object, number>();
+
+/** Tells that a device has worked until now. */
+export function noteBusy(device: object, now = performance.now()): void {
+  lastBusy.set(device, now);
+}
+
+function hasRested(device: object, now: number): boolean {
+  return now - (lastBusy.get(device) ?? Number.NEGATIVE_INFINITY) > IDLE_MS;
+}
+
+/** Repeats `step` for a second on a device that was idle, so that what comes next is read at its full speed. */
+export async function wakeWith(device: object, step: () => Promise<unknown>): Promise<void> {
+  const start = performance.now();
+  if (!hasRested(device, start)) return;
+  do await step();
+  while (performance.now() - start < WAKING_MS);
+  noteBusy(device);
+}
 
 /**
  * Milliseconds of a call, sample by sample, while the device is never idle: a sample is a batch of `calls` that was queued
@@ -50,7 +71,7 @@ export async function sampleBusy(
     const end = await running.done;
     if (i > 0) times.push((end - last) / calls);
     last = end;
-    lastBusy.set(device, end);
+    noteBusy(device, end);
     if (next) running = next;
   }
   return times;
@@ -78,7 +99,7 @@ function callsOf(timeMs: number): number {
 export async function wake(timed: Timed): Promise<number> {
   const { device, now = () => performance.now() } = timed;
   const start = now();
-  const least = start - (lastBusy.get(device) ?? Number.NEGATIVE_INFINITY) > IDLE_MS ? WAKING_MS : 0;
+  const least = hasRested(device, start) ? WAKING_MS : 0;
   let calls = await fillSample(timed);
   for (let before = Number.NaN; ; ) {
     const from = now();

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ArgumentError, type Device } from '@saccade/attention';
+import { noteBusy, wakeWith } from '@saccade/attention/steady';
 import { papers } from '@saccade/papers';
 import type { Claim, ClaimRun, LedgerEntry, LedgerFile, Paper } from '@saccade/papers/kit';
 import { chooseDevice, chooseRunnable, type DeviceOptions } from '../choose.ts';
@@ -117,10 +118,6 @@ async function judge(claim: Claim, run: ClaimRun): Promise<LedgerEntry> {
 /** A sample shorter than this says more about queues and timers than about the work. */
 const LEAST_SAMPLE_MS = 20;
 const MOST_REPEATS = 64;
-/** A GPU that rested clocks down: the first second after a pause reads up to four times too long. */
-const IDLE_MS = 300;
-const WAKE_MS = 1000;
-let lastBusy = Number.NEGATIVE_INFINITY;
 
 /**
  * Wall-clock milliseconds of `work`, each sample until the device has drained. Short work is queued several times in a
@@ -140,15 +137,12 @@ export async function timeOnDevice(
     return (performance.now() - start) / repeats;
   };
   for (let round = 1; round < warmUp; round++) await sample(1);
-  if (device.kind === 'webgpu' && performance.now() - lastBusy > IDLE_MS) {
-    const start = performance.now();
-    while (performance.now() - start < WAKE_MS) await sample(4);
-  }
+  if (device.kind === 'webgpu') await wakeWith(device, () => sample(4));
   const first = await sample(1);
   const repeats = Math.min(MOST_REPEATS, Math.max(1, Math.ceil(LEAST_SAMPLE_MS / first)));
   const times: number[] = [];
   for (let round = 0; round < samples; round++) times.push(await sample(repeats));
-  lastBusy = performance.now();
+  noteBusy(device);
   return times;
 }
 
