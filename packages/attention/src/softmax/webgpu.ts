@@ -61,8 +61,12 @@ export async function attendOnGpu(
   });
 }
 
-/** Keys that a query sees, for each query of a block: more, and the tile would mostly visit what few of its rows see. */
-const KEYS_PER_QUERY = 8;
+/**
+ * Keys that a query sees, for each query of a block: with fewer, much of what a tile visits is seen by few of its rows. Tiles
+ * of few rows lose less of their speed where rows are short.
+ */
+const KEYS_PER_QUERY = { short: 16, long: 8 };
+const SHORT_ROW = 64;
 const MOST_QUERIES = 256;
 
 /** Whether nothing depends on how queries are cut into blocks. */
@@ -71,9 +75,11 @@ const cutsFreely = ({ maskIsBand, score }: AttendRequest) => maskIsBand && score
 /** Slots of the query blocks that tiles are cut from: the plan's, or more where they may be cut freely. */
 function queryBlockOf(request: AttendRequest): number {
   const { queries, keys } = request.plan;
+  const perQuery =
+    KEYS_PER_QUERY[Math.max(request.headDim, request.valueDim) <= SHORT_ROW ? 'short' : 'long'];
   const own = Math.min(queries.block, queries.slots);
   if (!cutsFreely(request) || keys.kind !== 'band') return own;
-  const fitting = 2 ** Math.floor(Math.log2((keys.before + keys.after + 1) / KEYS_PER_QUERY));
+  const fitting = 2 ** Math.floor(Math.log2((keys.before + keys.after + 1) / perQuery));
   return Math.min(queries.slots, Math.max(own, Math.min(fitting, MOST_QUERIES)));
 }
 

@@ -172,6 +172,7 @@ const tiles: readonly (MatrixTile & { mostChannels?: number })[] = [
   { fragments: 2, rows: 4, columns: 2, keyTile: 32 },
   { fragments: 1, rows: 8, columns: 1, keyTile: 32 },
   { fragments: 2, rows: 2, columns: 2, keyTile: 32, mostChannels: 64 },
+  { fragments: 1, rows: 4, columns: 1, keyTile: 16, mostChannels: 128 },
   { fragments: 1, rows: 4, columns: 2, keyTile: 32 },
   { fragments: 1, rows: 4, columns: 1, keyTile: 16 },
   { fragments: 1, rows: 2, columns: 2, keyTile: 32 },
