@@ -1,4 +1,4 @@
-// Times decoding on WebGPU, splits beside each other: node bench/gpu-decode.ts [--quick] [--only text] [--json file]
+// Times decoding on WebGPU, splits beside each other: node bench/gpu-decode.ts [--quick] [--only pattern] [--chosen] [--json file]
 // Each form first agrees with the reference on a small odd shape. Samples are of a device that is kept busy
 // (tune/steady.ts); `alone` is one call with its wait.
 import { writeFileSync } from 'node:fs';
@@ -22,6 +22,7 @@ const { values: flags } = parseArgs({
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
     only: { type: 'string', default: '' },
+    chosen: { type: 'boolean', default: false },
   },
 });
 const device = await openWebGPU();
@@ -151,7 +152,7 @@ const say = (text: string, bytes: number, timed: Awaited<ReturnType<typeof time>
   for (const tensor of [one, two, sums]) tensor.dispose();
 }
 
-for (const item of cases.filter(({ name }) => name.includes(flags.only))) {
+for (const item of cases.filter(({ name }) => new RegExp(flags.only).test(name))) {
   const { name, heads, keyHeads, queryTokens = 1, keyTokens, headDim, dtype, options = {}, share = 1 } = item;
   const keyShape = [1, keyHeads, keyTokens, headDim];
   const query = random([1, heads, queryTokens, headDim], dtype, 1);
@@ -161,12 +162,12 @@ for (const item of cases.filter(({ name }) => name.includes(flags.only))) {
   const bytes = 2 * sizeOf(keyShape) * bytesPerElement(dtype) * share;
   const shape = `${heads}/${keyHeads} heads x ${headDim}, ${keyTokens} keys, ${dtype}`;
   const forms: [string, () => ReturnType<typeof decodeOnGpu>][] = (
-    [undefined, ...(item.splits ?? [])] as (number | undefined)[]
+    [undefined, ...((flags.chosen ? undefined : item.splits) ?? [])] as (number | undefined)[]
   ).map((split) => [
     split === undefined ? 'attend()' : `split ${split}`,
     () => decodeOnGpu(gpu, request, split),
   ]);
-  if (item.tiled) {
+  if (item.tiled && !flags.chosen) {
     const tile: Tile = {
       queryTile: 4,
       keyTile: 64,

@@ -1,6 +1,6 @@
 // Times candidate tiles of each WebGPU tier beside each other:
-// node bench/gpu-tiles.ts [--only text] [--tiers portable,subgroup,matrix] [--quick] [--json file] [--dawn toggles] [--suite] [--each]
-// --suite first runs, on every tier, all cases in which a device must do as the reference does.
+// node bench/gpu-tiles.ts [--only text] [--tiers portable,subgroup,matrix] [--quick] [--json file] [--dawn toggles] [--suite [pattern]] [--each]
+// --suite first runs, on every tier, all cases (or those whose names match) in which a device must do as the reference does.
 // Every candidate first agrees with the reference on a small odd shape, plain and causal; then the median of seven samples
 // of a device that is kept busy (tune/steady.ts). The last lines name the best tile of each case, and then time what attend() chooses by itself.
 import { writeFileSync } from 'node:fs';
@@ -53,8 +53,12 @@ if (process.argv.includes('--suite')) {
             run: (on: Device) => runAttend({ ...item, dtype: 'f16' }, on),
           }))
         : deviceCases;
+    const pattern = argument('--suite') ?? '--';
+    const chosenCases = pattern.startsWith('--')
+      ? cases
+      : cases.filter(({ name }) => new RegExp(pattern).test(name));
     let wrong = 0;
-    for (const item of cases) {
+    for (const item of chosenCases) {
       try {
         await item.run(forced);
       } catch (error) {
@@ -62,7 +66,9 @@ if (process.argv.includes('--suite')) {
         console.log(`${tier} differs: ${item.name}: ${(error as Error).message.slice(0, 400)}`);
       }
     }
-    console.log(`${tier}: ${cases.length - wrong} of ${cases.length} cases agree with the reference`);
+    console.log(
+      `${tier}: ${chosenCases.length - wrong} of ${chosenCases.length} cases agree with the reference`,
+    );
     if (wrong > 0) process.exitCode = 1;
     await forced.close();
   }
@@ -444,7 +450,10 @@ for (const dtype of ['f16', 'f32'] as const) {
           await measure(name, request, flops, undefined, 'chosen');
           if (!each) continue;
           const { prepared, blocks } = tiledCall(device.gpu, request);
-          for (const { tile, kernel } of candidatesOf(prepared.options, blocks, machine, tier))
+          const candidates = candidatesOf(prepared.options, blocks, machine, tier);
+          // the device rests while a kernel is compiled
+          await Promise.all(candidates.map(({ kernel }) => device.gpu.pipeline(kernel)));
+          for (const { tile, kernel } of candidates)
             if (tile)
               await measure(name, request, flops, tile, `${describeTile(tile)} (${kernel.memoryBytes} B)`);
         } catch (error) {

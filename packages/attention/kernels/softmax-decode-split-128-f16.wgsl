@@ -1,4 +1,4 @@
-// softmax-decode-split: 14336 bytes of workgroup memory, 128 threads
+// softmax-decode-split: 11264 bytes of workgroup memory, 128 threads
 
 @group(0) @binding(0) var<storage, read> query: array<vec2<u32>>;
 @group(0) @binding(1) var<storage, read> key: array<vec4<u32>>;
@@ -44,7 +44,7 @@ struct Shape {
 const QUERY_TILE = 1u;
 const HEADS = 1u;
 const ROWS = 1u;
-const SPLIT = 512u;
+const SPLIT = 128u;
 const KEY_TILE = 128u;
 const SWEEP = 32u;
 const KEY_LANES = 16u;
@@ -66,10 +66,10 @@ const LEAST_BITS = 34086122u;
 
 var<workgroup> queries: array<vec4<f32>, 32>;
 var<workgroup> exchange: array<vec4<f32>, 544>;
-var<workgroup> weights: array<vec4<f32>, 128>;
+var<workgroup> weights: array<vec4<f32>, 32>;
 var<workgroup> maxima: array<f32, 128>;
 var<workgroup> sums: array<f32, 128>;
-var<workgroup> keyTokens: array<i32, 512>;
+var<workgroup> keyTokens: array<i32, 128>;
 
 var<private> o0_0_0: vec4<f32>;
 var<private> o0_0_1: vec4<f32>;

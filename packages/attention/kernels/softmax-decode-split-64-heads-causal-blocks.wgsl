@@ -1,4 +1,4 @@
-// softmax-decode-split: 25088 bytes of workgroup memory, 128 threads
+// softmax-decode-split: 22784 bytes of workgroup memory, 128 threads
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>;
@@ -44,7 +44,7 @@ struct Shape {
 const QUERY_TILE = 2u;
 const HEADS = 4u;
 const ROWS = 8u;
-const SPLIT = 128u;
+const SPLIT = 64u;
 const KEY_TILE = 32u;
 const SWEEP = 32u;
 const KEY_LANES = 16u;
@@ -66,10 +66,10 @@ const LEAST_BITS = 34086122u;
 
 var<workgroup> queries: array<vec4<f32>, 128>;
 var<workgroup> exchange: array<vec4<f32>, 1088>;
-var<workgroup> weights: array<vec4<f32>, 256>;
+var<workgroup> weights: array<vec4<f32>, 128>;
 var<workgroup> maxima: array<f32, 128>;
 var<workgroup> sums: array<f32, 128>;
-var<workgroup> keyTokens: array<i32, 128>;
+var<workgroup> keyTokens: array<i32, 64>;
 
 var<private> o0_0_0: vec4<f32>;
 var<private> o1_0_0: vec4<f32>;

@@ -12,7 +12,9 @@ const MOST_ROWS = 16;
 /** Keys from which a second kernel that joins the splits pays. */
 const LEAST_KEYS = 256;
 /** Workgroups that keep a device busy: eight for each of some 130 multiprocessors; a few for the cores of a processor. */
-const WANTED_GROUPS = { hardware: 1056, software: 8 };
+const BUSY_GROUPS = { hardware: 1056, software: 8 };
+/** Workgroups that splits make, where keys are enough: with four rounds of them the last, not full, costs little. */
+const SPLIT_GROUPS = { hardware: 4224, software: 8 };
 
 /**
  * Whether a call has many keys and few query rows: few in all, or few to share keys and so few workgroups of them that
@@ -28,7 +30,7 @@ export function decodes(gpu: Gpu, request: AttendRequest): boolean {
     rows > 0 &&
     rows <= MOST_ROWS &&
     Math.max(headDim, valueDim) <= MOST_DECODE_CHANNELS &&
-    (blocks === 1 || batch * heads * blocks < WANTED_GROUPS[gpu.software ? 'software' : 'hardware']) &&
+    (blocks === 1 || batch * heads * blocks < BUSY_GROUPS[gpu.software ? 'software' : 'hardware']) &&
     mostKeys(plan) >= LEAST_KEYS
   );
 }
@@ -60,7 +62,7 @@ export async function decodeOnGpu(gpu: Gpu, request: AttendRequest, split?: numb
       keySlots,
       groups: groupsOfSplit,
       memoryBytes: prepared.options.memoryLimit,
-      wantedGroups: WANTED_GROUPS[gpu.software ? 'software' : 'hardware'],
+      wantedGroups: SPLIT_GROUPS[gpu.software ? 'software' : 'hardware'],
     },
     split,
   );

@@ -74,6 +74,15 @@ export const planCases: AttendCase[] = [
     }),
   })),
   {
+    name: 'blocks of 64 that are whole, of 128 channels',
+    queryTokens: 130,
+    keyTokens: 192,
+    headDim: 128,
+    options: () => ({
+      plan: stridedBlocks({ queryTokens: 130, keyTokens: 192, queryBlock: 64, keyBlock: 64 }),
+    }),
+  },
+  {
     name: 'blocks with full marks and a fine mask',
     queryTokens: 70,
     headDim: 16,

@@ -12,6 +12,7 @@ export const rowBindings = (by: RowRule) => ({
   blocks: write('u32'), // [lists, rows, stride]
   shape: uniform({
     ...candidateFields,
+    lines: 'u32', // rows of all lists
     stride: 'u32', // most columns of a list
     share: 'u32',
     atLeast: 'u32',

@@ -4,13 +4,18 @@ import { weightTable } from '../weights.ts';
 import type { RowRule } from './row-bindings.ts';
 import { MOST_PAIRED, pairsKernel } from './row-pairs.ts';
 import { MOST_CACHED, radixKernel } from './row-radix.ts';
+import { subgroupOfRows, subgroupsLaunch } from './row-subgroups.ts';
 import { scanOf } from './scan.ts';
 import { selectSegments } from './segments.ts';
 import { candidateShape } from './stages.ts';
 
-function kernelFor(gpu: Gpu, by: RowRule, columns: number) {
-  if (columns <= MOST_PAIRED) return pairsKernel(by);
-  return radixKernel({ by, place: columns <= MOST_CACHED ? 'cached' : 'streamed', scan: scanOf(gpu) });
+/** The kernel for rows of a length, and its workgroups. */
+function launchFor(gpu: Gpu, by: RowRule, lines: number, columns: number) {
+  const size = by === 'count' ? subgroupOfRows(gpu, columns) : undefined;
+  if (size !== undefined) return subgroupsLaunch(size, lines, columns);
+  if (columns <= MOST_PAIRED) return { kernel: pairsKernel(by), groups: lines };
+  const place = columns <= MOST_CACHED ? 'cached' : 'streamed';
+  return { kernel: radixKernel({ by, place, scan: scanOf(gpu) }), groups: lines };
 }
 
 async function rowTop(
@@ -23,16 +28,17 @@ async function rowTop(
   const lines = batch * heads * rowCount;
   const rows = gpu.empty([batch, heads, rowCount, 2], 'u32');
   const blocks = gpu.empty([Math.max(lines * rule.stride, 1)], 'u32');
+  const { kernel, groups } = launchFor(gpu, by, lines, columns);
   await gpu.launch(
-    kernelFor(gpu, by, columns),
+    kernel,
     {
       scores: (scores as GpuTensor).storage,
       ...(by === 'mass' && { weights: gpu.uploadOnce(weightTable, () => weightTable) }),
       rows: rows.storage,
       blocks: blocks.storage,
-      shape: { ...candidateShape(candidates, rowCount, columns), ...numbers },
+      shape: { ...candidateShape(candidates, rowCount, columns), lines, ...numbers },
     } as never,
-    lines,
+    groups,
   );
   return { rows, blocks, listBatches: batch, listHeads: heads };
 }

@@ -158,7 +158,7 @@ function decodeKernels(): [string, string][] {
     keep: ({ query, key }) => key.le(query),
   });
   const split = (options: ForwardOptions, sharedHeads: number, queryBlock: number) => {
-    const needs = { sharedHeads, queryBlock, keySlots: 32768, memoryBytes: 32768, wantedGroups: 1056 };
+    const needs = { sharedHeads, queryBlock, keySlots: 32768, memoryBytes: 32768, wantedGroups: 4224 };
     const tile = chooseDecodeTile({ ...options, ...needs, groups: () => 32 / sharedHeads });
     return decodeSplit({ ...options, tile }).code;
   };
