@@ -4,7 +4,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 /** Carries the client's address from the server to pages and actions; what a client sends under this name is replaced. */
 export const CLIENT_HEADER = 'X-Saccade-Client';
 
-/** Headers of every answer. Pages bring their own content policy, with the nonce of their scripts. */
+/** Headers of every answer. Pages bring their own content policy, with the hashes of their scripts. */
 export function headers(origin?: string): MiddlewareHandler {
   return async (context, next) => {
     await next();
@@ -26,11 +26,14 @@ export function headers(origin?: string): MiddlewareHandler {
   };
 }
 
-/** Scripts run from this server or with the page's nonce; WASM may compile; nothing comes from elsewhere. */
-export function contentSecurityPolicy(nonce?: string): string {
+/**
+ * Scripts run from this server, or where they are the page's own; WASM may compile; nothing comes from elsewhere.
+ * @param hashes of the page's own scripts, such as sha256-…
+ */
+export function contentSecurityPolicy(hashes: readonly string[] = []): string {
   return [
     "default-src 'self'",
-    `script-src 'self' 'wasm-unsafe-eval'${nonce ? ` 'nonce-${nonce}'` : ''}`,
+    ["script-src 'self' 'wasm-unsafe-eval'", ...hashes.map((hash) => `'${hash}'`)].join(' '),
     "worker-src 'self'",
     "style-src 'self' 'unsafe-inline'",
     "img-src 'self' blob: data:",
