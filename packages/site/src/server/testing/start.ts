@@ -27,6 +27,9 @@ export async function start(
   const child = spawn(process.execPath, [join(import.meta.dirname, '../main.ts')], {
     env: {
       ...process.env,
+      // As scripts/start.mjs sets them; vitest's own NODE_ENV would bring React's form for developers.
+      NODE_ENV: 'production',
+      NODE_COMPILE_CACHE: join(import.meta.dirname, '../../../../../.cache/compile'),
       DATABASE_URL: '',
       PORT: port,
       HOST: '127.0.0.1',
