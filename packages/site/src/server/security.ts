@@ -60,6 +60,28 @@ export function sameOrigin(origin?: string): MiddlewareHandler {
   };
 }
 
+/** Pages take forms and nothing else: what is none, or a broken one, gets its answer before an action reads it. */
+export const formsOnly: MiddlewareHandler = async (context, next) => {
+  if (safe.has(context.req.method)) return next();
+  const type = context.req.header('content-type') ?? 'nothing';
+  if (!/^(application\/x-www-form-urlencoded|multipart\/form-data)\s*(;|$)/i.test(type))
+    return context.text(
+      `Content-Type is ${type.slice(0, 100)}; allowed: application/x-www-form-urlencoded, multipart/form-data.`,
+      415,
+    );
+  // Of the other kind every sequence of bytes is one.
+  if (!/^multipart/i.test(type)) return next();
+  const isForm = await context.req.raw
+    .clone()
+    .formData()
+    .then(
+      () => true,
+      () => false,
+    );
+  if (!isForm) return context.text(`The body is no form of the type ${type.slice(0, 100)}.`, 400);
+  return next();
+};
+
 function isOwn({ req }: Context, origin?: string): boolean {
   const site = req.header('sec-fetch-site');
   if (site) return site === 'same-origin' || site === 'none';
