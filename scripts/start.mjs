@@ -20,7 +20,8 @@ try {
 const server = spawn(pinnedNode(), [main, ...process.argv.slice(2)], {
   // The data directory is relative to where the reader started us, which for `npm start` is the root.
   cwd: process.cwd(),
-  env: childEnvironment(),
+  // React, too, comes in the form for readers then: half the time of a page, and less to load.
+  env: childEnvironment({ NODE_ENV: 'production' }),
   stdio: 'inherit',
 });
 // A terminal sends Ctrl-C to both processes; a supervisor signals only this one.

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
-import { createReadableStreamFromReadable } from '@react-router/node';
+import { text } from 'node:stream/consumers';
 import { renderToPipeableStream } from 'react-dom/server';
 import { type EntryContext, ServerRouter } from 'react-router';
+import { hashScripts } from '../server/script-hashes.ts';
 import { contentSecurityPolicy } from '../server/security.ts';
 import { provide as provideServices } from '../server/services.ts';
 import { Nonce } from './nonce.ts';
@@ -10,16 +11,18 @@ import { Nonce } from './nonce.ts';
 /** The server hands its database and ledger to this bundle's copy of the module. */
 export const provide = provideServices;
 
-/** Renders a page whole: pages are small, and a reader without JavaScript must get all of it. */
+/**
+ * Renders a page whole: pages are small, and a reader without JavaScript must get all of it. The policy of its scripts
+ * comes from what was rendered, so the same page may be kept and sent again.
+ */
 export default function handleRequest(
   request: Request,
   status: number,
   headers: Headers,
   routerContext: EntryContext,
 ): Promise<Response> {
-  const nonce = randomBytes(16).toString('base64');
+  const nonce = randomBytes(16).toString('base64url');
   headers.set('Content-Type', 'text/html; charset=utf-8');
-  headers.set('Content-Security-Policy', contentSecurityPolicy(nonce));
   return new Promise((resolve, reject) => {
     const { pipe, abort } = renderToPipeableStream(
       <Nonce value={nonce}>
@@ -30,8 +33,12 @@ export default function handleRequest(
         onAllReady() {
           clearTimeout(timer);
           const body = new PassThrough();
-          resolve(new Response(createReadableStreamFromReadable(body), { status, headers }));
           pipe(body);
+          text(body).then((rendered) => {
+            const { html, hashes } = hashScripts(rendered, nonce);
+            headers.set('Content-Security-Policy', contentSecurityPolicy(hashes));
+            resolve(new Response(html, { status, headers }));
+          }, reject);
         },
         onShellError: reject,
         onError(error) {

@@ -1,4 +1,4 @@
 import { createContext } from 'react';
 
-/** The page's CSP nonce while it is rendered on the server; browsers hide it from scripts, so it is undefined there. */
+/** A secret of one rendering, on the server only: the scripts that bear it are ours. */
 export const Nonce = createContext<string | undefined>(undefined);

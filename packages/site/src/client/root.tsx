@@ -17,8 +17,8 @@ import { unreadCount } from '../server/queries/users.ts';
 import { services } from '../server/services.ts';
 import { Keys } from './components/keys.tsx';
 import { Nonce } from './nonce.ts';
-import './theme.css';
-import './social.css';
+import social from './social.css?inline';
+import theme from './theme.css?inline';
 
 /** Who is logged in, for the header. Without a cookie nothing is looked up. */
 export async function loader({ request }: { request: Request }) {
@@ -45,6 +45,9 @@ export function Layout({ children }: { children: ReactNode }) {
         <meta name="color-scheme" content="light dark" />
         <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
         <Meta />
+        {/* In the page itself: on a slow line a file of its own would come after the page and beside the scripts. */}
+        {/* biome-ignore lint/security/noDangerouslySetInnerHtml: our own style sheets, from the build */}
+        <style dangerouslySetInnerHTML={{ __html: theme + social }} />
         <Links />
       </head>
       <body>

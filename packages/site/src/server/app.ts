@@ -1,16 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serveStatic } from '@hono/node-server/serve-static';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
 import { compress } from 'hono/compress';
 import type { Logger } from 'pino';
 import { api } from './api/routes.ts';
 import { exports } from './exports/routes.ts';
 import { feeds } from './feeds.ts';
 import { isLocal, type Metrics, routeOf } from './metrics.ts';
-import { clientAddress, headers, sameOrigin } from './security.ts';
+import { clientAddress, formsOnly, headers, sameOrigin } from './security.ts';
 import type { Services } from './services.ts';
 import { oneClick } from './subscribe.ts';
+
+/** Of a form of a page; a comment has 20,000 letters at most. */
+const MOST_FORM_BYTES = 2 ** 20;
 
 export interface AppOptions {
   services: Pick<Services, 'database' | 'ledger' | 'mailer' | 'bench'>;
@@ -86,7 +90,7 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
       'Content-Disposition': `attachment; filename="${file}"`,
     });
   });
-  app.use('/assets/*', cached('public, max-age=31536000, immutable'), serveStatic({ root: client }));
+  app.use('/assets/*', cached('public, max-age=31536000, immutable'), serveStatic({ root: client, precompressed: true }));
   app.use(
     '/assets-lab/*',
     cached('public, max-age=3600'),
@@ -99,6 +103,7 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
     }),
   );
   if (options.operator) app.route('/operator', options.operator);
+  app.use('*', bodyLimit({ maxSize: MOST_FORM_BYTES, onError: tooLarge }), formsOnly);
   app.all('*', (context) => pages(context.req.raw));
   app.onError((error, context) => {
     options.log?.error({ err: error, route: routeOf(context.req.path) }, 'request failed');
@@ -106,6 +111,9 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
   });
   return app;
 }
+
+const tooLarge = (context: Context) =>
+  context.text(`The form is too large; allowed: ${MOST_FORM_BYTES} bytes.`, 413);
 
 function cached(value: string) {
   return async (context: { res: Response }, next: () => Promise<void>) => {

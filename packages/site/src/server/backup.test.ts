@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backup, restore } from './backup.ts';
-import { type Database, openEmbedded } from './database.ts';
-import { seed } from './seed.ts';
+import type { Database } from './database.ts';
 import { onEachEngine } from './testing/databases.ts';
 import { person } from './testing/people.ts';
+import { openTemplate } from './testing/template.ts';
 
 let folder: string;
 let from: Database;
@@ -15,8 +15,7 @@ let file: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'saccade-backup-'));
   file = join(folder, 'site.backup');
-  from = await openEmbedded();
-  await seed(from);
+  from = await openTemplate(true);
   const ada = await person(from, 'ada');
   await from.query(
     "INSERT INTO votes (slug, user_id, created_at) VALUES ('fna', $1, '2026-03-04T05:06:07.123456Z')",
@@ -66,7 +65,7 @@ onEachEngine('a backup of the embedded database', (open) => {
     await there.query('DELETE FROM audit WHERE id = 3');
     const back = join(folder, `back-${there.engine}`);
     await backup(there, back);
-    const again = await openEmbedded();
+    const again = await openTemplate();
     await restore(again, back, false);
     expect(await everything(again)).toEqual(await everything(from));
     await again.close();

@@ -101,6 +101,8 @@ export const migrationNames = (): string[] =>
     .sort();
 
 export async function runMigration(inner: Transaction, name: string): Promise<void> {
+  // A table cannot be altered while triggers wait for the commit.
+  await inner.script('SET CONSTRAINTS ALL IMMEDIATE');
   await inner.script(readFileSync(join(migrations, name), 'utf8'));
   await inner.query('INSERT INTO migrations (name) VALUES ($1)', [name]);
 }

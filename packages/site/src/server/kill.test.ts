@@ -8,7 +8,7 @@ import { createDatabase } from './testing/databases.ts';
 import { start } from './testing/start.ts';
 
 /** The whole table row is SACCADE_WRITES=1000; the suite writes fewer. */
-const WRITES = Number(process.env.SACCADE_WRITES ?? 200);
+const WRITES = Number(process.env.SACCADE_WRITES ?? 60);
 const CLIENTS = 20;
 
 let folder: string;

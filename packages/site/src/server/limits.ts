@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Database } from './database.ts';
 
 /** What may be done how often. `most` in `seconds`, for each key. */
-const policies = {
+export const policies = {
   'login link by address': { most: 5, seconds: 3600 },
   'login link by client': { most: 20, seconds: 3600 },
   'login by client': { most: 30, seconds: 600 },

@@ -18,6 +18,7 @@ import { outbox } from './mail/outbox.ts';
 import { smtp } from './mail/smtp.ts';
 import { createMetrics } from './metrics.ts';
 import { operator } from './operator.ts';
+import { pageCache } from './page-cache.ts';
 import { openPostgres } from './postgres.ts';
 import { preparePapers } from './prepare.ts';
 import { corpusOf } from './recommend.ts';
@@ -96,7 +97,10 @@ async function main(): Promise<void> {
     app = createApp({
       services,
       // Behind a proxy the address that readers use is not the one that requests arrive at.
-      pages: createRequestHandler({ ...build, allowedActionOrigins: [new URL(origin).host] }, 'production'),
+      pages: pageCache({
+        database,
+        pages: createRequestHandler({ ...build, allowedActionOrigins: [new URL(origin).host] }, 'production'),
+      }),
       client: join(site, 'build/client'),
       labAssets: join(root, 'packages/papers/assets'),
       origin,

@@ -4,7 +4,7 @@ import type { Context, MiddlewareHandler } from 'hono';
 /** Carries the client's address from the server to pages and actions; what a client sends under this name is replaced. */
 export const CLIENT_HEADER = 'X-Saccade-Client';
 
-/** Headers of every answer. Pages bring their own content policy, with the nonce of their scripts. */
+/** Headers of every answer. Pages bring their own content policy, with the hashes of their scripts. */
 export function headers(origin?: string): MiddlewareHandler {
   return async (context, next) => {
     await next();
@@ -26,11 +26,14 @@ export function headers(origin?: string): MiddlewareHandler {
   };
 }
 
-/** Scripts run from this server or with the page's nonce; WASM may compile; nothing comes from elsewhere. */
-export function contentSecurityPolicy(nonce?: string): string {
+/**
+ * Scripts run from this server, or where they are the page's own; WASM may compile; nothing comes from elsewhere.
+ * @param hashes of the page's own scripts, such as sha256-…
+ */
+export function contentSecurityPolicy(hashes: readonly string[] = []): string {
   return [
     "default-src 'self'",
-    `script-src 'self' 'wasm-unsafe-eval'${nonce ? ` 'nonce-${nonce}'` : ''}`,
+    ["script-src 'self' 'wasm-unsafe-eval'", ...hashes.map((hash) => `'${hash}'`)].join(' '),
     "worker-src 'self'",
     "style-src 'self' 'unsafe-inline'",
     "img-src 'self' blob: data:",
@@ -56,6 +59,28 @@ export function sameOrigin(origin?: string): MiddlewareHandler {
     return context.text('This request came from another site and was not carried out.', 403);
   };
 }
+
+/** Pages take forms and nothing else: what is none, or a broken one, gets its answer before an action reads it. */
+export const formsOnly: MiddlewareHandler = async (context, next) => {
+  if (safe.has(context.req.method)) return next();
+  const type = context.req.header('content-type') ?? 'nothing';
+  if (!/^(application\/x-www-form-urlencoded|multipart\/form-data)\s*(;|$)/i.test(type))
+    return context.text(
+      `Content-Type is ${type.slice(0, 100)}; allowed: application/x-www-form-urlencoded, multipart/form-data.`,
+      415,
+    );
+  // Of the other kind every sequence of bytes is one.
+  if (!/^multipart/i.test(type)) return next();
+  const isForm = await context.req.raw
+    .clone()
+    .formData()
+    .then(
+      () => true,
+      () => false,
+    );
+  if (!isForm) return context.text(`The body is no form of the type ${type.slice(0, 100)}.`, 400);
+  return next();
+};
 
 function isOwn({ req }: Context, origin?: string): boolean {
   const site = req.header('sec-fetch-site');

@@ -6,12 +6,12 @@ import type { Hono } from 'hono';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
-import { type Database, openEmbedded } from './database.ts';
+import type { Database } from './database.ts';
 import { readLedger } from './ledger.ts';
 import { outbox } from './mail/outbox.ts';
-import { preparePapers } from './prepare.ts';
 import { seed } from './seed.ts';
 import { ledgerFile, storeLedger } from './testing/fixtures.ts';
+import { openTemplate } from './testing/template.ts';
 
 let folder: string;
 let database: Database;
@@ -19,9 +19,7 @@ let app: Hono;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'saccade-site-'));
-  database = await openEmbedded();
-  await seed(database);
-  await preparePapers(database, 'UTC');
+  database = await openTemplate(true);
   await storeLedger(folder, ledgerFile());
   app = createApp({
     services: {

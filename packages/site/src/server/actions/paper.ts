@@ -10,12 +10,12 @@ import { setVote } from '../queries/votes.ts';
 import { parseForm, Refused } from '../refused.ts';
 import { services } from '../services.ts';
 
-const limits: Record<string, LimitName> = {
-  vote: 'vote',
-  report: 'report',
-  claim: 'claim',
-  keep: 'library',
-};
+const limits = new Map<unknown, LimitName>([
+  ['vote', 'vote'],
+  ['report', 'report'],
+  ['claim', 'claim'],
+  ['keep', 'library'],
+]);
 
 /**
  * All forms of a paper's page: votes, comments, reports, claims of authorship, what is kept. Without JavaScript each answers with the
@@ -23,7 +23,7 @@ const limits: Record<string, LimitName> = {
  */
 export async function paperAction(request: Request, slug: string) {
   const intent = (await request.clone().formData()).get('intent');
-  return act(request, { limit: limits[String(intent)] ?? 'comment' }, async (viewer, form) => {
+  return act(request, { limit: limits.get(intent) ?? 'comment' }, async (viewer, form) => {
     const asked = parseForm(paperForm, form);
     const { database } = services();
     switch (asked.intent) {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { catalogue } from '@saccade/papers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { onEachEngine } from '../testing/databases.ts';
+import { nasty } from '../testing/nasty.ts';
 import { openSite, type TestSite } from '../testing/site.ts';
 import { dailyItemSchema, paperDetailSchema } from './schemas.ts';
 
@@ -131,26 +132,6 @@ onEachEngine('the API', (open) => {
 
     test('no input makes the server fail', async () => {
       const { body } = await get('/api/openapi.json');
-      const nasty = [
-        '',
-        ' ',
-        '\u0000',
-        '%',
-        "'",
-        '"',
-        '\\',
-        '{}',
-        '-1',
-        '1e999',
-        'NaN',
-        '٣',
-        '😀'.repeat(60),
-        '<script>',
-        '../../etc/passwd',
-        'a'.repeat(5000),
-        '2147483648',
-        '\ud800',
-      ];
       const encode = (text: string) => encodeURIComponent(text.toWellFormed());
       for (const [path, { get: operation }] of Object.entries(
         body.paths as Record<string, { get: { parameters?: { name: string; in: string }[] } }>,
@@ -163,6 +144,16 @@ onEachEngine('the API', (open) => {
                 : `/api${path.replace(/\{.*\}/, 'fna')}?${name}=${encode(value)}`;
             expect((await site.get(address)).status, address).toBeLessThan(500);
           }
+        }
+        // Several at once, some of them right, each order of values once.
+        const names = (operation.parameters ?? []).filter(({ in: place }) => place === 'query');
+        const values = [...nasty, '1', '2025-03-05', '2025-W10', 'attention'];
+        for (let n = 0; n < values.length; n++) {
+          const query = names.map(
+            ({ name }, at) => `${name}=${encode(values[(n + 7 * at) % values.length])}`,
+          );
+          const address = `/api${path.replace(/\{.*\}/, 'fna')}?${query.join('&')}`;
+          expect((await site.get(address)).status, address).toBeLessThan(500);
         }
       }
       for (const broken of [

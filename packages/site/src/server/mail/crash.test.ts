@@ -7,10 +7,12 @@ import { type Database, openEmbedded } from '../database.ts';
 import { openPostgres } from '../postgres.ts';
 import { createDatabase } from '../testing/databases.ts';
 import { mailServer } from '../testing/mail-server.ts';
+import { copyTemplate } from '../testing/template.ts';
 import { planDigests } from './digests.ts';
 
 /** SACCADE_SUBSCRIBERS=1000 is the run of the acceptance table; the suite takes fewer. */
-const SUBSCRIBERS = Number(process.env.SACCADE_SUBSCRIBERS ?? 60);
+const SUBSCRIBERS = Number(process.env.SACCADE_SUBSCRIBERS ?? 20);
+const LEASE_SECONDS = 0.3;
 /** After which part of the mails, and at which step of the next one, the process is killed. */
 const kills = [
   { after: SUBSCRIBERS * 0.2, step: 'recipient' },
@@ -50,7 +52,7 @@ async function killedThreeTimes(place: string, open: () => Promise<Database>): P
   const run = () => {
     sender = spawn(
       process.execPath,
-      [join(import.meta.dirname, '../testing/send-digests.ts'), place, server.url],
+      [join(import.meta.dirname, '../testing/send-digests.ts'), place, server.url, String(LEASE_SECONDS)],
       {
         stdio: 'inherit',
       },
@@ -60,7 +62,7 @@ async function killedThreeTimes(place: string, open: () => Promise<Database>): P
   for (let n = 0; n < kills.length; n++) {
     expect(await run()).toBeNull();
     // A claim of a process that was killed has to run out.
-    await new Promise((resolve) => setTimeout(resolve, 1200));
+    await new Promise((resolve) => setTimeout(resolve, 1000 * LEASE_SECONDS + 200));
   }
   expect(await run()).toBe(0);
   await server.close();
@@ -81,6 +83,7 @@ async function killedThreeTimes(place: string, open: () => Promise<Database>): P
 
 test('killed three times, each subscriber gets exactly one digest; embedded', async () => {
   const place = join(folder, 'postgres');
+  await copyTemplate(place, false);
   await killedThreeTimes(place, () => openEmbedded(place));
 }, 300_000);
 

@@ -13,6 +13,9 @@ export interface Asked {
   source: string;
 }
 
+/** What cannot be a token is none of ours, and may hold what the database does not take. */
+const mayBeToken = (token: string) => /^[\w-]+$/.test(token);
+
 const hashOf = (token: string) => createHash('sha256').update(token).digest('base64url');
 
 /**
@@ -68,6 +71,7 @@ export async function confirmSubscription(
 
 /** The subscription that a mail's link manages. */
 export async function findSubscription(database: Queries, token: string): Promise<Subscription | undefined> {
+  if (!mayBeToken(token)) return undefined;
   const [row] = await database.query<Subscription>(
     "SELECT cadence, hour, zone FROM subscribers WHERE token = $1 AND state <> 'pending'",
     [token],
@@ -81,6 +85,7 @@ export async function changeSubscription(
   token: string,
   { cadence, hour, zone }: Subscription,
 ): Promise<boolean> {
+  if (!mayBeToken(token)) return false;
   const rows = await database.query(
     `UPDATE subscribers SET cadence = $2, hour = $3, zone = $4 WHERE token = $1 AND state <> 'pending' RETURNING id`,
     [token, cadence, hour, zone],
@@ -90,6 +95,7 @@ export async function changeSubscription(
 
 /** Ends a subscription: nothing of it stays, and a digest on its way that is not handed over is not sent. Twice is as once. */
 export async function unsubscribe(database: Queries, token: string): Promise<string | undefined> {
+  if (!mayBeToken(token)) return undefined;
   const [row] = await database.query<{ email: string }>(
     'DELETE FROM subscribers WHERE token = $1 RETURNING email',
     [token],

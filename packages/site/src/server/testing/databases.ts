@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { describe } from 'vitest';
-import { type Database, openEmbedded } from '../database.ts';
+import type { Database } from '../database.ts';
 import { openPostgres } from '../postgres.ts';
+import { openTemplate } from './template.ts';
 
 /** A migrated database that nobody else uses; closing it removes it. */
 export type OpenFresh = () => Promise<Database>;
@@ -12,7 +13,7 @@ export type OpenFresh = () => Promise<Database>;
  * it can; without it that half is skipped, and its name says so.
  */
 export function onEachEngine(name: string, suite: (open: OpenFresh) => void): void {
-  describe(`${name}, embedded`, () => suite(() => openEmbedded()));
+  describe(`${name}, embedded`, () => suite(() => openTemplate()));
   const url = process.env.TEST_DATABASE_URL;
   if (url) describe(`${name}, PostgreSQL`, () => suite(async () => (await createDatabase(url)).open()));
   else

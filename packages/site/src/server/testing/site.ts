@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import type { Hono } from 'hono';
 import { createApp } from '../app.ts';
 import { readBench } from '../bench.ts';
-import { type Database, openEmbedded } from '../database.ts';
+import type { Database } from '../database.ts';
 import { readLedger } from '../ledger.ts';
 import { outbox } from '../mail/outbox.ts';
 import { preparePapers } from '../prepare.ts';
 import { seed } from '../seed.ts';
 import { ledgerFile, storeLedger } from './fixtures.ts';
+import { openTemplate } from './template.ts';
 
 /** The site in this process with the 41 papers; its pages are blank. */
 export interface TestSite {
@@ -22,10 +23,10 @@ export interface TestSite {
   close(): Promise<void>;
 }
 
-/** @param open makes its database: in memory unless it says otherwise (see databases.ts) */
+/** @param open makes its database: a copy of the embedded one unless it says otherwise (see databases.ts) */
 export async function openSite(
   zone = 'UTC',
-  open: () => Promise<Database> = openEmbedded,
+  open: () => Promise<Database> = () => openTemplate(true),
 ): Promise<TestSite> {
   const folder = mkdtempSync(join(tmpdir(), 'saccade-site-'));
   const database = await open();

@@ -3,6 +3,7 @@ import {
   countPapers,
   type EditionKind,
   editions,
+  families,
   feed,
   latestEdition,
   neighbours,
@@ -12,7 +13,7 @@ import { daySchema, monthSchema, weekSchema } from '../../../shared/calendar.ts'
 import { Cards } from '../../components/card.tsx';
 import { counted, dateInWords, monthInWords } from '../../components/facts.tsx';
 import { FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
-import { cardsFor, familyCounts, readFeedQuery } from '../feed/load.ts';
+import { cardsFor, readFeedQuery } from '../feed/load.ts';
 
 const schemas = { date: daySchema, week: weekSchema, month: monthSchema } as const;
 
@@ -37,11 +38,11 @@ export async function loader({
     });
   const { page } = readFeedQuery(request);
   const days = editions[kind].daysOf(edition.data);
-  const [found, total, beside, families] = await Promise.all([
+  const [found, total, beside, counts] = await Promise.all([
     feed(database, { days }, 'newest', page - 1),
     countPapers(database, { days }),
     neighbours(database, kind, days),
-    familyCounts(),
+    families(database),
   ]);
   return {
     kind,
@@ -51,7 +52,7 @@ export async function loader({
     page,
     total,
     beside,
-    families,
+    families: counts,
     more: found.more,
     ...(await cardsFor(request, found.papers)),
   };

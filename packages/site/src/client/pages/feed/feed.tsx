@@ -1,8 +1,10 @@
 import { Link, useLoaderData } from 'react-router';
+import { families } from '../../../server/queries/papers.ts';
+import { services } from '../../../server/services.ts';
 import { Cards } from '../../components/card.tsx';
 import { counted } from '../../components/facts.tsx';
 import { FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
-import { cardsFor, familyCounts, loadFeed, readFeedQuery } from './load.ts';
+import { cardsFor, loadFeed, readFeedQuery } from './load.ts';
 import { SaveSearch } from './save-search.tsx';
 
 export const meta = () => [
@@ -15,8 +17,8 @@ export const meta = () => [
 
 export async function loader({ request }: { request: Request }) {
   const query = readFeedQuery(request);
-  const [found, families] = await Promise.all([loadFeed(query), familyCounts()]);
-  return { ...found, query, families, ...(await cardsFor(request, found.papers)) };
+  const [found, counts] = await Promise.all([loadFeed(query), families(services().database)]);
+  return { ...found, query, families: counts, ...(await cardsFor(request, found.papers)) };
 }
 
 export default function Feed() {

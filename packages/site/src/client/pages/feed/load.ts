@@ -1,14 +1,6 @@
 import { data, redirect } from 'react-router';
-import type { Database } from '../../../server/database.ts';
 import { answersTo } from '../../../server/queries/answers.ts';
-import {
-  cardsByNumber,
-  type FeedPage,
-  families,
-  feed,
-  findPaper,
-  PAGE_SIZE,
-} from '../../../server/queries/papers.ts';
+import { cardsByNumber, type FeedPage, feed, findPaper, PAGE_SIZE } from '../../../server/queries/papers.ts';
 import { countVerdicts } from '../../../server/queries/verdicts.ts';
 import { votedFor } from '../../../server/queries/votes.ts';
 import { parseQuestion } from '../../../server/search/parse.ts';
@@ -50,18 +42,6 @@ export async function cardsFor(
     })),
   };
 }
-
-/** Families with their counts; a count may be half a minute old, so that a feed costs one query and not two. */
-export async function familyCounts(): Promise<{ family: string; count: number }[]> {
-  const { database } = services();
-  const known = remembered.get(database);
-  if (known && known.until > Date.now()) return known.families;
-  const fresh = families(database);
-  remembered.set(database, { families: fresh, until: Date.now() + 30_000 });
-  fresh.catch(() => remembered.delete(database));
-  return fresh;
-}
-const remembered = new WeakMap<Database, { families: ReturnType<typeof families>; until: number }>();
 
 /** The newest papers, or the answers to a question with the best first. An arXiv id leads to its page. */
 export async function loadFeed(

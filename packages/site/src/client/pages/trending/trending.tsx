@@ -1,10 +1,10 @@
 import { useLoaderData } from 'react-router';
 import { HALF_LIFE_HOURS, weights } from '../../../server/queries/counts.ts';
-import { feed } from '../../../server/queries/papers.ts';
+import { families, feed } from '../../../server/queries/papers.ts';
 import { services } from '../../../server/services.ts';
 import { Cards } from '../../components/card.tsx';
 import { FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
-import { cardsFor, familyCounts, readFeedQuery } from '../feed/load.ts';
+import { cardsFor, readFeedQuery } from '../feed/load.ts';
 
 export const meta = () => [
   { title: 'Trending papers · Saccade' },
@@ -16,15 +16,15 @@ export const meta = () => [
 
 export async function loader({ request }: { request: Request }) {
   const { page } = readFeedQuery(request);
-  const [found, families] = await Promise.all([
+  const [found, counts] = await Promise.all([
     feed(services().database, {}, 'trending', page - 1),
-    familyCounts(),
+    families(services().database),
   ]);
   // the numbers of the text come from the code that ranks
   return {
     page,
     more: found.more,
-    families,
+    families: counts,
     ...(await cardsFor(request, found.papers)),
     weights,
     hours: HALF_LIFE_HOURS,
