@@ -46,11 +46,9 @@ export interface MatrixBackwardShape extends MatrixBackwardTile {
   operandWords: number;
   scoreWords: number;
   scoresAt: number;
-  /** Where the weights and the score gradients of the rows begin; words of a row of them, and from fragment to fragment. */
+  /** Where the weights and the score gradients of the rows begin, in the places of scores and products. */
   weightsAt: number;
   gradientsAt: number;
-  weightStride: number;
-  weightWords: number;
   /** Whether the columns of a tile are neighbours in token order. */
   contiguous: boolean;
   /** Whether tokens of columns are looked up, a tile ahead: to load their rows, or for expressions. */
@@ -88,21 +86,7 @@ export function matrixBackwardShape(
   const operandWords = columnTile * stride;
   const scoreWords = rowTile * scoreStride;
   const scoresAt = buffers * 2 * operandWords;
-  const afterScores = scoresAt + 2 * scoreWords;
-  // lanes of a whole or half a fragment put weights where their scores were, those of a quarter behind them
-  const inPlace = columnsOfLane >= FRAGMENT / 2;
-  const weightStride = inPlace ? scoreStride : columnTile / 8 + 1;
-  const weights = inPlace
-    ? {
-        weightsAt: scoresAt,
-        // of a pair of lanes the second keeps the gradients of both
-        gradientsAt: scoresAt + scoreWords + (columnsOfLane < FRAGMENT ? 2 : 0),
-      }
-    : { weightsAt: afterScores, gradientsAt: afterScores + rowTile * weightStride };
-  const words = Math.max(
-    inPlace ? afterScores : afterScores + 2 * rowTile * weightStride,
-    2 * rowTile * stride, // rows pass through the same memory at first
-  );
+  const words = Math.max(scoresAt + 2 * scoreWords, 2 * rowTile * stride); // rows pass through the same memory at first
   const complete = side === 'keys' || (isComplete(options, slots.keys) && options.keys !== 'ranges');
   const contiguous =
     side === 'keys'
@@ -132,9 +116,9 @@ export function matrixBackwardShape(
     operandWords,
     scoreWords,
     scoresAt,
-    ...weights,
-    weightStride,
-    weightWords: inPlace ? 4 : 2,
+    weightsAt: scoresAt,
+    // of lanes that weigh half a fragment the second of a pair keeps the gradients of both
+    gradientsAt: scoresAt + scoreWords + (columnsOfLane < FRAGMENT ? 2 : 0),
     contiguous,
     looksUp,
     complete,
@@ -153,11 +137,10 @@ export function matrixBackwardShape(
   };
 }
 
-/** In the order of preference among those that fit. One column of subgroups reads each weight once, two have fewer registers. */
+/** In the order of preference among those that fit. Two fragments a subgroup need fewer loads, one fewer registers. */
 export const matrixBackwardTiles: readonly (MatrixBackwardTile & { mostChannels?: number })[] = [
   { fragments: 2, rows: 4, columns: 1, columnTile: 32, buffers: 1, mostChannels: 64 },
   { fragments: 2, rows: 2, columns: 1, columnTile: 32, buffers: 1, mostChannels: 64 },
-  { fragments: 1, rows: 4, columns: 2, columnTile: 32, buffers: 1 },
   { fragments: 1, rows: 4, columns: 1, columnTile: 32, buffers: 1 },
   { fragments: 1, rows: 2, columns: 1, columnTile: 32, buffers: 1 },
   { fragments: 1, rows: 1, columns: 1, columnTile: 32, buffers: 1 },

@@ -88,25 +88,22 @@ ${each(4, (i) => `    weights[${i}] = weighPair(tile, pairAt(tile, start - token
 }
 
 /**
- * The halves of both. A fragment needs 16 neighbours of a row: where a lane has fewer, pairs of lanes trade, and the first
- * has the weights of both, the second the gradients.
+ * The halves of both, where the lane's scores and products were. A fragment needs 16 neighbours of a row: where a lane has
+ * eight, pairs of lanes trade, and the first has the weights of both, the second the gradients.
  */
-function put(shape: MatrixBackwardShape): string {
-  const { columnsOfLane, weightStride, weightsAt, gradientsAt } = shape;
-  const pack = (name: string, v: number) => `pack2x16float(${name}${v}.xy), pack2x16float(${name}${v}.zw)`;
-  const word = (name: string, v: number) => `vec4<u32>(${pack(name, v)}, ${pack(name, v + 1)})`;
+function put({ columnsOfLane, scoreStride, weightsAt, gradientsAt }: MatrixBackwardShape): string {
+  const word = (name: string, v: number) =>
+    `vec4<u32>(pack2x16float(${name}${v}.xy), pack2x16float(${name}${v}.zw), pack2x16float(${name}${v + 1}.xy), pack2x16float(${name}${v + 1}.zw))`;
   if (columnsOfLane === FRAGMENT)
-    return `  let to = row * ${weightStride}u + part * 4u;
+    return `  let to = row * ${scoreStride}u + part * 4u;
 ${each(2, (w) => `  tileMemory[${weightsAt + w}u + to] = ${word('p', 2 * w)};\n  tileMemory[${gradientsAt + w}u + to] = ${word('g', 2 * w)};`)}`;
-  const isHalf = columnsOfLane === FRAGMENT / 2;
-  return `  let weights = ${isHalf ? word('p', 0) : `vec2<u32>(${pack('p', 0)})`};
-  let gradients = ${isHalf ? word('g', 0) : `vec2<u32>(${pack('g', 0)})`};
+  return `  let weights = ${word('p', 0)};
+  let gradients = ${word('g', 0)};
   let isFirst = part % 2u == 0u;
   let received = subgroupShuffleXor(select(weights, gradients, isFirst), 1u);
-  let left = select(received, weights, isFirst);
-  let right = select(gradients, received, isFirst);
-  let to = select(${gradientsAt}u, ${weightsAt}u, isFirst) + row * ${weightStride}u + part / 2u${isHalf ? ' * 4u' : ''};
-${isHalf ? '  tileMemory[to] = left;\n  tileMemory[to + 1u] = right;' : '  tileMemory[to] = vec4<u32>(left, right);'}`;
+  let to = select(${gradientsAt}u, ${weightsAt}u, isFirst) + row * ${scoreStride}u + part / 2u * 4u;
+  tileMemory[to] = select(received, weights, isFirst);
+  tileMemory[to + 1u] = select(gradients, received, isFirst);`;
 }
 
 /** Whether a tile needs no finishing: all columns are there, and every pair is kept as it is. The same for all its rows. */

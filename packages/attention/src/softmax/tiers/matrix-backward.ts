@@ -48,14 +48,13 @@ ${eachScore((r, c) => store(scoresAt(shape, r, c), `s${r}_${c}`, scoreStride))}`
 
 /** dQ = dQ + dS K; from the keys' side dK = dK + dSᵀ Q by the first half and dV = dV + Pᵀ dO by the second. */
 const accumulate = (shape: MatrixBackwardShape) => {
-  const { fragments, columnTile, gradientFragments, stride, weightStride, weightWords } = shape;
-  const weightsAt = (r: number, j: number) =>
-    `halfWeights + ${r * FRAGMENT * weightStride + weightWords * j}u`;
+  const { fragments, columnTile, gradientFragments, stride, scoreStride } = shape;
+  const weightsAt = (r: number, j: number) => `halfWeights + ${r * FRAGMENT * scoreStride + 4 * j}u`;
   return each(
     columnTile / FRAGMENT,
     (
       j,
-    ) => `${each(fragments, (r) => `        let p${r}_${j} = ${load(left, 'row_major', weightsAt(r, j), weightStride)};`)}
+    ) => `${each(fragments, (r) => `        let p${r}_${j} = ${load(left, 'row_major', weightsAt(r, j), scoreStride)};`)}
 ${each(
   gradientFragments,
   (
@@ -299,7 +298,7 @@ const HIDDEN = -1e29;`,
   // what the subgroup reads and writes: operands of scores, scores, weights and operands of gradients
   let halfColumns = select(0u, ${shape.operandWords}u, isSecond) + column * ${shape.scoreFragments * FRAGMENT * stride}u;
   let halfScores = SCORES_AT + select(0u, SCORE_WORDS, isSecond) + firstRow * ${shape.scoreStride}u + column * ${4 * shape.scoreFragments}u;
-  let halfWeights = ${keys ? `select(${shape.gradientsAt}u, ${shape.weightsAt}u, isSecond)` : `${shape.gradientsAt}u`} + firstRow * ${shape.weightStride}u;
+  let halfWeights = ${keys ? `select(${shape.gradientsAt}u, ${shape.weightsAt}u, isSecond)` : `${shape.gradientsAt}u`} + firstRow * ${shape.scoreStride}u;
   let halfChannels = ${
     keys
       ? `select(0u, ${shape.operandWords}u, isSecond) + column * ${2 * gradientFragments}u`
