@@ -11,6 +11,7 @@ import {
 } from '../tensor.ts';
 import type { Kernel } from '../wgsl/assemble.ts';
 import { type Arguments, type Bindings, packUniform } from '../wgsl/bindings.ts';
+import { BufferPool } from './buffer-pool.ts';
 import type { Device, GpuTier } from './device.ts';
 import { InFlight } from './in-flight.ts';
 
@@ -103,12 +104,8 @@ export class Gpu {
   lostReason: string | undefined;
   readonly lost: Promise<string>;
   private failure: DeviceError | undefined;
-  /**
-   * Released buffers that wait for the next allocation of their size: a driver takes up to a millisecond for a large one.
-   * Work is done in the order it is queued, so the next owner cannot disturb the last. Not counted in `memory`.
-   */
-  private readonly pool = new Map<string, GPUBuffer[]>();
-  private pooledBytes = 0;
+  /** Work is done in the order it is queued, so the next owner of a buffer cannot disturb the last. Not counted in `memory`. */
+  private readonly pool = new BufferPool<GPUBuffer>(MOST_POOLED_BYTES);
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
   /** Buffers that live as long as the host data they were made from. */
   private readonly cached = new WeakMap<object, GPUBuffer>();
@@ -147,9 +144,7 @@ export class Gpu {
       return;
     }
     this.device.removeEventListener('uncapturederror', this.noteFailure);
-    for (const buffer of [...this.pool.values()].flat()) buffer.destroy();
     this.pool.clear();
-    this.pooledBytes = 0;
   }
 
   get limits(): GPUSupportedLimits {
@@ -175,7 +170,7 @@ export class Gpu {
         has: `${limit} (the smaller of maxBufferSize and maxStorageBufferBindingSize)`,
       });
     }
-    let buffer = mapped ? undefined : this.pooled(size, usage);
+    let buffer = mapped ? undefined : this.pool.take(size, usage);
     try {
       buffer ??= this.device.createBuffer({ size, usage, mappedAtCreation: mapped });
     } catch (error) {
@@ -203,21 +198,8 @@ export class Gpu {
   }
 
   private recycle(buffer: GPUBuffer): void {
-    if ((buffer.usage & MAP_READ) !== 0 || this.pooledBytes + buffer.size > MOST_POOLED_BYTES) {
-      buffer.destroy();
-      return;
-    }
-    const name = `${buffer.usage} ${buffer.size}`;
-    const waiting = this.pool.get(name);
-    if (waiting) waiting.push(buffer);
-    else this.pool.set(name, [buffer]);
-    this.pooledBytes += buffer.size;
-  }
-
-  private pooled(size: number, usage: number): GPUBuffer | undefined {
-    const buffer = this.pool.get(`${usage} ${size}`)?.pop();
-    if (buffer) this.pooledBytes -= size;
-    return buffer;
+    if ((buffer.usage & MAP_READ) !== 0) buffer.destroy();
+    else this.pool.put(buffer);
   }
 
   upload(data: ArrayBufferView, usage = STORAGE | COPY_SRC | COPY_DST): GPUBuffer {

@@ -1,6 +1,6 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 import { type BackwardOptionsOfSide, sides } from './backward-options.ts';
-import type { MatrixBackwardShape } from './matrix-backward-tile.ts';
+import { COLUMN_TILE, type MatrixBackwardShape } from './matrix-backward-tile.ts';
 import { readWord } from './matrix-loads.ts';
 import { each } from './text.ts';
 
@@ -41,7 +41,7 @@ fn stageRows(tile: Located, lane: u32) {
 }
 
 /** Words of a tile of columns, both matrices. */
-const total = ({ columnTile, stride }: MatrixBackwardShape) => 2 * columnTile * (stride - 1);
+const total = ({ stride }: MatrixBackwardShape) => 2 * COLUMN_TILE * (stride - 1);
 
 const carried = (shape: MatrixBackwardShape) => Math.ceil(total(shape) / shape.threads);
 
@@ -75,12 +75,12 @@ export function fetchColumns(
 ): string {
   const { side } = options;
   const { columns, otherRow } = sides[side];
-  const { columnTile, stride, threads, contiguous } = shape;
+  const { stride, threads, contiguous } = shape;
   const words = stride - 1;
   const all = total(shape);
   const word = (n: number) => {
     const i = `(lane + ${n * threads}u)`;
-    const row = `(${i} / ${words}u) % ${columnTile}u`;
+    const row = `(${i} / ${words}u) % ${COLUMN_TILE}u`;
     const [firstAt, endAt] = [n * threads, (n + 1) * threads];
     const second = endAt <= all / 2 ? 'false' : firstAt >= all / 2 ? 'true' : `${i} >= ${all / 2}u`;
     const inside = all % threads === 0 ? 'true' : `${i} < ${all}u`;
@@ -93,7 +93,7 @@ export function fetchColumns(
         if (token >= 0) { words${n} = columnWord(${second}, tile.${otherRow} + u32(token & TOKEN_BITS), ${i} % ${words}u); }
       }`;
   };
-  const statistics = wgsl`      if (lane < ${columnTile / 4}u) {
+  const statistics = wgsl`      if (lane < ${COLUMN_TILE / 4}u) {
 ${each(4, (i) =>
   contiguous
     ? `        if (4u * lane + ${i}u < present) {
@@ -123,57 +123,48 @@ ${side === 'keys' ? statistics : ''}
       }`;
 }
 
-/** Puts what fetchColumns read into memory, at the buffer that begins at `at`; statistics at `statisticsAt`. */
-export function storeColumns(
-  side: string,
-  shape: MatrixBackwardShape,
-  at: string,
-  statisticsAt: string,
-): string {
-  const { columnTile, stride, threads } = shape;
+/** Puts what fetchColumns read into memory. */
+export function storeColumns(side: string, shape: MatrixBackwardShape): string {
+  const { stride, threads } = shape;
   const words = stride - 1;
   const all = total(shape);
   return `${each(carried(shape), (n) => {
     const i = `(lane + ${n * threads}u)`;
     // the second matrix follows the first without a gap: rows of both count on
-    const put = `tileMemory[${at} + (${i} / ${words}u) * ${stride}u + ${i} % ${words}u] = words${n};`;
+    const put = `tileMemory[(${i} / ${words}u) * ${stride}u + ${i} % ${words}u] = words${n};`;
     return all % threads === 0 ? `      ${put}` : `      if (${i} < ${all}u) { ${put} }`;
   })}
 ${
   side === 'keys'
-    ? `      if (lane < ${columnTile / 4}u) {
-        columnStatistics[${statisticsAt} + lane] = nextSums;
-        columnStatistics[${statisticsAt} + ${columnTile / 4}u + lane] = nextMeans;
+    ? `      if (lane < ${COLUMN_TILE / 4}u) {
+        columnStatistics[lane] = nextSums;
+        columnStatistics[${COLUMN_TILE / 4}u + lane] = nextMeans;
       }`
     : ''
 }`;
 }
 
 /** Looks the thread's column of the tile at `start` up, into registers. */
-export function lookUp(side: string, { columnTile, looksUp }: MatrixBackwardShape, start: string): string {
+export function lookUp(side: string, { looksUp }: MatrixBackwardShape, start: string): string {
   if (!looksUp) return '';
   return side === 'keys'
-    ? `      if (lane < ${columnTile}u) {
+    ? `      if (lane < ${COLUMN_TILE}u) {
         let found = queryAt(tile, ${start} + lane, count);
         tokenOfNext = bitcast<i32>(found.x);
         visitOfNext = found.y;
       }`
-    : `      if (lane < ${columnTile}u) { tokenOfNext = keyAt(tile, ${start} + lane, count); }`;
+    : `      if (lane < ${COLUMN_TILE}u) { tokenOfNext = keyAt(tile, ${start} + lane, count); }`;
 }
 
 /** Puts what lookUp found into memory. */
-export function storeTokens(
-  side: string,
-  { columnTile, looksUp }: MatrixBackwardShape,
-  tokensAt: string,
-): string {
+export function storeTokens(side: string, { looksUp }: MatrixBackwardShape, tokensAt: string): string {
   if (!looksUp) return '';
   return side === 'keys'
-    ? `      if (lane < ${columnTile}u) {
+    ? `      if (lane < ${COLUMN_TILE}u) {
         queryTokens[${tokensAt} + lane] = tokenOfNext;
         visits[${tokensAt} + lane] = visitOfNext;
       }`
-    : `      if (lane < ${columnTile}u) { keyTokens[${tokensAt} + lane] = tokenOfNext; }`;
+    : `      if (lane < ${COLUMN_TILE}u) { keyTokens[${tokensAt} + lane] = tokenOfNext; }`;
 }
 
 /** The functions that the texts above call. */

@@ -12,30 +12,26 @@ import {
 
 /**
  * Who computes what in one workgroup of the backward pass. Rows are queries on the side of dQ and keys on that of dK and dV;
- * a tile's columns are the others. Subgroups come in two halves of `rows` by `columns`: one has the scores, the other the
- * products of dO and V, each its `fragments` fragments of 16 rows and its share of the columns. Of the gradients each
- * computes its share of the channels: on the keys' side dK by the first half and dV by the second.
+ * a tile's columns are the others. There are two halves of `rows` subgroups: the first has the scores, the second the products
+ * of dO and V, each subgroup those of its `fragments` fragments of 16 rows. Of the gradients the first half computes dK and
+ * the second dV; dQ they share by channels.
  */
 export interface MatrixBackwardTile {
   fragments: 1 | 2;
   rows: number;
-  columns: 1 | 2;
-  columnTile: 16 | 32;
-  /** Tiles of columns in memory at a time: with two, the next one is written while this one is weighed. */
-  buffers: 1 | 2;
 }
+
+/** Columns of a tile. */
+export const COLUMN_TILE = 32;
 
 /** A tile for a call, with everything that follows from it. Places and strides in 16-byte words of eight halves. */
 export interface MatrixBackwardShape extends MatrixBackwardTile {
   rowTile: number;
-  /** Subgroups of a half. */
-  half: number;
   threads: number;
   /** Lanes that weigh a row together, and the columns that each weighs. */
   lanesPerRow: number;
   columnsOfLane: number;
-  /** Fragments of columns that a subgroup has scores of, and of channels that it has gradients of. */
-  scoreFragments: number;
+  /** Fragments of channels that a subgroup has gradients of. */
   gradientFragments: number;
   /** Channels in fragments, the larger of headDim and valueDim, the last filled with zeros. */
   channelFragments: number;
@@ -46,11 +42,9 @@ export interface MatrixBackwardShape extends MatrixBackwardTile {
   operandWords: number;
   scoreWords: number;
   scoresAt: number;
-  /** Where the weights and the score gradients of the rows begin; words of a row of them, and from fragment to fragment. */
+  /** Where the weights and the score gradients of the rows begin, in the places of scores and products. */
   weightsAt: number;
   gradientsAt: number;
-  weightStride: number;
-  weightWords: number;
   /** Whether the columns of a tile are neighbours in token order. */
   contiguous: boolean;
   /** Whether tokens of columns are looked up, a tile ahead: to load their rows, or for expressions. */
@@ -72,42 +66,27 @@ export function matrixBackwardShape(
   options: BackwardOptionsOfSide,
   slots: BackwardSlots,
 ): MatrixBackwardShape {
-  const { fragments, rows, columns, columnTile, buffers } = tile;
+  const { fragments, rows } = tile;
   const { side, headDim, valueDim } = options;
-  const half = rows * columns;
   const rowTile = fragments * rows * FRAGMENT;
-  const threads = 2 * half * SUBGROUP;
+  const threads = 2 * rows * SUBGROUP;
   const lanesPerRow = threads / rowTile;
-  const columnsOfLane = columnTile / lanesPerRow;
+  const columnsOfLane = COLUMN_TILE / lanesPerRow;
   const channelFragments = Math.ceil(Math.max(headDim, valueDim) / FRAGMENT);
-  const sharing = side === 'keys' ? columns : 2 * columns;
+  const sharing = side === 'keys' ? 1 : 2;
   const gradientFragments = Math.ceil(channelFragments / sharing);
   // one word of padding: rows that are read together start in different banks
   const stride = 2 * gradientFragments * sharing + 1;
-  const scoreStride = columnTile / 4 + 1;
-  const operandWords = columnTile * stride;
+  const scoreStride = COLUMN_TILE / 4 + 1;
+  const operandWords = COLUMN_TILE * stride;
   const scoreWords = rowTile * scoreStride;
-  const scoresAt = buffers * 2 * operandWords;
-  const afterScores = scoresAt + 2 * scoreWords;
-  // lanes of a whole or half a fragment put weights where their scores were, those of a quarter behind them
-  const inPlace = columnsOfLane >= FRAGMENT / 2;
-  const weightStride = inPlace ? scoreStride : columnTile / 8 + 1;
-  const weights = inPlace
-    ? {
-        weightsAt: scoresAt,
-        // of a pair of lanes the second keeps the gradients of both
-        gradientsAt: scoresAt + scoreWords + (columnsOfLane < FRAGMENT ? 2 : 0),
-      }
-    : { weightsAt: afterScores, gradientsAt: afterScores + rowTile * weightStride };
-  const words = Math.max(
-    inPlace ? afterScores : afterScores + 2 * rowTile * weightStride,
-    2 * rowTile * stride, // rows pass through the same memory at first
-  );
+  const scoresAt = 2 * operandWords;
+  const words = Math.max(scoresAt + 2 * scoreWords, 2 * rowTile * stride); // rows pass through the same memory at first
   const complete = side === 'keys' || (isComplete(options, slots.keys) && options.keys !== 'ranges');
   const contiguous =
     side === 'keys'
-      ? !options.queryOrder && (options.keys === 'all' || slots.queryBlock % columnTile === 0)
-      : complete && isContiguous(options.keys, slots.keys, columnTile);
+      ? !options.queryOrder && (options.keys === 'all' || slots.queryBlock % COLUMN_TILE === 0)
+      : complete && isContiguous(options.keys, slots.keys, COLUMN_TILE);
   const changed = options.keep !== undefined || options.change !== undefined;
   const hiding = options.onlyCausal
     ? 'causal'
@@ -116,15 +95,13 @@ export function matrixBackwardShape(
       : 'nothing';
   const looksUp = !contiguous || hiding === 'expressions';
   const tokens = (name: string): Record<string, WorkgroupArray> =>
-    looksUp ? { [name]: { type: 'i32', length: 2 * columnTile } } : {}; // of this tile and the next
+    looksUp ? { [name]: { type: 'i32', length: 2 * COLUMN_TILE } } : {}; // of this tile and the next
   return {
     ...tile,
     rowTile,
-    half,
     threads,
     lanesPerRow,
     columnsOfLane,
-    scoreFragments: columnTile / FRAGMENT / columns,
     gradientFragments,
     channelFragments,
     stride,
@@ -132,9 +109,9 @@ export function matrixBackwardShape(
     operandWords,
     scoreWords,
     scoresAt,
-    ...weights,
-    weightStride,
-    weightWords: inPlace ? 4 : 2,
+    weightsAt: scoresAt,
+    // of lanes that weigh half a fragment the second of a pair keeps the gradients of both
+    gradientsAt: scoresAt + scoreWords + (columnsOfLane < FRAGMENT ? 2 : 0),
     contiguous,
     looksUp,
     complete,
@@ -145,29 +122,29 @@ export function matrixBackwardShape(
         ? {
             keyTokens: { type: 'i32', length: rowTile },
             ...tokens('queryTokens'),
-            ...(looksUp && { visits: { type: 'u32', length: 2 * columnTile } }),
-            columnStatistics: { type: 'vec4<f32>', length: (buffers * columnTile) / 2 },
+            ...(looksUp && { visits: { type: 'u32', length: 2 * COLUMN_TILE } }),
+            columnStatistics: { type: 'vec4<f32>', length: COLUMN_TILE / 2 },
           }
         : { queryTokens: { type: 'i32', length: rowTile }, ...tokens('keyTokens') }),
     },
   };
 }
 
-/** In the order of preference among those that fit. One column of subgroups reads each weight once, two have fewer registers. */
+/** In the order of preference among those that fit. Two fragments a subgroup need fewer loads, one fewer registers. */
 export const matrixBackwardTiles: readonly (MatrixBackwardTile & { mostChannels?: number })[] = [
-  { fragments: 2, rows: 4, columns: 1, columnTile: 32, buffers: 1, mostChannels: 64 },
-  { fragments: 2, rows: 2, columns: 1, columnTile: 32, buffers: 1, mostChannels: 64 },
-  { fragments: 1, rows: 4, columns: 2, columnTile: 32, buffers: 1 },
-  { fragments: 1, rows: 4, columns: 1, columnTile: 32, buffers: 1 },
-  { fragments: 1, rows: 2, columns: 1, columnTile: 32, buffers: 1 },
-  { fragments: 1, rows: 1, columns: 1, columnTile: 32, buffers: 1 },
+  { fragments: 2, rows: 4, mostChannels: 64 },
+  { fragments: 2, rows: 2, mostChannels: 64 },
+  { fragments: 1, rows: 4 },
+  { fragments: 1, rows: 2 },
+  { fragments: 1, rows: 1 },
 ];
 
 /** 32-bit registers that a lane's fragments of rows, scores and gradients and the next tile take, and about what the rest does. */
 export function backwardRegisters(shape: MatrixBackwardShape): number {
-  const { fragments, channelFragments, gradientFragments, scoreFragments, columnTile, threads } = shape;
-  const carried = Math.ceil((columnTile * 4 * channelFragments) / threads);
-  return fragments * (4 * channelFragments + 8 * gradientFragments + 8 * scoreFragments) + 4 * carried + 40;
+  const { fragments, channelFragments, gradientFragments, threads } = shape;
+  const carried = Math.ceil((COLUMN_TILE * 4 * channelFragments) / threads);
+  const scores = (8 * COLUMN_TILE) / FRAGMENT;
+  return fragments * (4 * channelFragments + 8 * gradientFragments + scores) + 4 * carried + 40;
 }
 
 /** Whether a tile fits the device, and its fragments the registers. */

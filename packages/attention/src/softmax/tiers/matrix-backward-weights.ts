@@ -1,6 +1,6 @@
 import { wgsl } from '../../wgsl/assemble.ts';
 import type { BackwardOptionsOfSide } from './backward-options.ts';
-import type { MatrixBackwardShape } from './matrix-backward-tile.ts';
+import { COLUMN_TILE, type MatrixBackwardShape } from './matrix-backward-tile.ts';
 import { FRAGMENT } from './matrix-tile.ts';
 import { each } from './text.ts';
 
@@ -10,12 +10,12 @@ import { each } from './text.ts';
  * both use the range that halves have.
  */
 export function weighStages(options: BackwardOptionsOfSide, shape: MatrixBackwardShape): string[] {
-  const { columnTile, columnsOfLane, scoreStride, scoreWords, scoresAt, hiding } = shape;
+  const { columnsOfLane, scoreStride, scoreWords, scoresAt, hiding } = shape;
   const vectors = columnsOfLane / 4;
   const keys = options.side === 'keys';
   const statistics = keys
-    ? (v: number) => `  let sum${v} = columnStatistics[statisticsAt + part * ${vectors}u + ${v}u];
-  let mean${v} = columnStatistics[statisticsAt + ${columnTile / 4}u + part * ${vectors}u + ${v}u];`
+    ? (v: number) => `  let sum${v} = columnStatistics[part * ${vectors}u + ${v}u];
+  let mean${v} = columnStatistics[${COLUMN_TILE / 4}u + part * ${vectors}u + ${v}u];`
     : (v: number) => `  let sum${v} = vec4<f32>(rowSum);\n  let mean${v} = vec4<f32>(rowMean);`;
   return [
     wgsl`
@@ -24,9 +24,9 @@ var<private> rowSum = -UNSEEN;
 var<private> rowMean = 0.0;`,
     ...(hiding === 'expressions' ? [finishWeights(options, shape)] : []),
     wgsl`
-fn weigh(tile: Located, start: u32, count: u32, tokensAt: u32, statisticsAt: u32, plain: bool, row: u32, part: u32) {
+fn weigh(tile: Located, start: u32, count: u32, tokensAt: u32, plain: bool, row: u32, part: u32) {
   let at = ${scoresAt}u + row * ${scoreStride}u + part * ${vectors}u;
-${hiding === 'expressions' ? '  if (!plain) { finishWeights(tile, start, tokensAt, statisticsAt, row, part); }\n' : ''}  let factor = vec4<f32>(shape.scale * LOG2_E);
+${hiding === 'expressions' ? '  if (!plain) { finishWeights(tile, start, tokensAt, row, part); }\n' : ''}  let factor = vec4<f32>(shape.scale * LOG2_E);
   let gradientFactor = vec4<f32>(scales[SCORE]);
 ${each(vectors, statistics)}
 ${each(
@@ -75,11 +75,11 @@ function finishWeights(
 ): string {
   const vectors = columnsOfLane / 4;
   return wgsl`
-fn finishWeights(tile: Located, start: u32, tokensAt: u32, statisticsAt: u32, row: u32, part: u32) {
+fn finishWeights(tile: Located, start: u32, tokensAt: u32, row: u32, part: u32) {
   for (var v = part * ${vectors}u; v < (part + 1u) * ${vectors}u; v++) {
     let at = ${scoresAt}u + row * ${scoreStride}u + v;
     let products = bitcast<vec4<f32>>(tileMemory[at]);
-    let sums = ${side === 'keys' ? '-columnStatistics[statisticsAt + v]' : 'vec4<f32>(-rowSum)'};
+    let sums = ${side === 'keys' ? '-columnStatistics[v]' : 'vec4<f32>(-rowSum)'};
     var weights: vec4<f32>;
 ${each(4, (i) => `    weights[${i}] = weighPair(tile, pairAt(tile, start - tokensAt, row, tokensAt + 4u * v + ${i}u), products[${i}], sums[${i}]);`)}
     tileMemory[at] = bitcast<vec4<u32>>(weights);
@@ -88,34 +88,31 @@ ${each(4, (i) => `    weights[${i}] = weighPair(tile, pairAt(tile, start - token
 }
 
 /**
- * The halves of both. A fragment needs 16 neighbours of a row: where a lane has fewer, pairs of lanes trade, and the first
- * has the weights of both, the second the gradients.
+ * The halves of both, where the lane's scores and products were. A fragment needs 16 neighbours of a row: where a lane has
+ * eight, pairs of lanes trade, and the first has the weights of both, the second the gradients.
  */
-function put(shape: MatrixBackwardShape): string {
-  const { columnsOfLane, weightStride, weightsAt, gradientsAt } = shape;
-  const pack = (name: string, v: number) => `pack2x16float(${name}${v}.xy), pack2x16float(${name}${v}.zw)`;
-  const word = (name: string, v: number) => `vec4<u32>(${pack(name, v)}, ${pack(name, v + 1)})`;
+function put({ columnsOfLane, scoreStride, weightsAt, gradientsAt }: MatrixBackwardShape): string {
+  const word = (name: string, v: number) =>
+    `vec4<u32>(pack2x16float(${name}${v}.xy), pack2x16float(${name}${v}.zw), pack2x16float(${name}${v + 1}.xy), pack2x16float(${name}${v + 1}.zw))`;
   if (columnsOfLane === FRAGMENT)
-    return `  let to = row * ${weightStride}u + part * 4u;
+    return `  let to = row * ${scoreStride}u + part * 4u;
 ${each(2, (w) => `  tileMemory[${weightsAt + w}u + to] = ${word('p', 2 * w)};\n  tileMemory[${gradientsAt + w}u + to] = ${word('g', 2 * w)};`)}`;
-  const isHalf = columnsOfLane === FRAGMENT / 2;
-  return `  let weights = ${isHalf ? word('p', 0) : `vec2<u32>(${pack('p', 0)})`};
-  let gradients = ${isHalf ? word('g', 0) : `vec2<u32>(${pack('g', 0)})`};
+  return `  let weights = ${word('p', 0)};
+  let gradients = ${word('g', 0)};
   let isFirst = part % 2u == 0u;
   let received = subgroupShuffleXor(select(weights, gradients, isFirst), 1u);
-  let left = select(received, weights, isFirst);
-  let right = select(gradients, received, isFirst);
-  let to = select(${gradientsAt}u, ${weightsAt}u, isFirst) + row * ${weightStride}u + part / 2u${isHalf ? ' * 4u' : ''};
-${isHalf ? '  tileMemory[to] = left;\n  tileMemory[to + 1u] = right;' : '  tileMemory[to] = vec4<u32>(left, right);'}`;
+  let to = select(${gradientsAt}u, ${weightsAt}u, isFirst) + row * ${scoreStride}u + part / 2u * 4u;
+  tileMemory[to] = select(received, weights, isFirst);
+  tileMemory[to + 1u] = select(gradients, received, isFirst);`;
 }
 
 /** Whether a tile needs no finishing: all columns are there, and every pair is kept as it is. The same for all its rows. */
 export function plainTile(
   options: BackwardOptionsOfSide,
-  { contiguous, complete, hiding, columnTile }: MatrixBackwardShape,
+  { contiguous, complete, hiding }: MatrixBackwardShape,
 ): string {
   const { side, change, honourFullBlocks } = options;
-  const whole = `start + ${columnTile}u <= count`;
+  const whole = `start + ${COLUMN_TILE}u <= count`;
   if (side === 'keys') {
     if (hiding === 'nothing') return 'true';
     if (hiding === 'causal') return 'i32(tile.firstSlot + KEY_TILE) - 1 <= i32(start) + shape.causalOffset';

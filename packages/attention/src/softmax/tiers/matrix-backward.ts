@@ -15,7 +15,7 @@ import {
   storeTokens,
   wordStages,
 } from './matrix-backward-loads.ts';
-import type { MatrixBackwardShape } from './matrix-backward-tile.ts';
+import { COLUMN_TILE, type MatrixBackwardShape } from './matrix-backward-tile.ts';
 import { plainTile, weighStages } from './matrix-backward-weights.ts';
 import { left, load, multiplyAdd, result, right, store } from './matrix-fragments.ts';
 import { FRAGMENT } from './matrix-tile.ts';
@@ -24,22 +24,25 @@ import { visitStages } from './portable-visits.ts';
 import { queryInOrder, resolveQueries, rowStages } from './rows.ts';
 import { each } from './text.ts';
 
+/** Fragments of a tile's columns. */
+const SCORE_FRAGMENTS = COLUMN_TILE / FRAGMENT;
+
 /** Where the scores of the half's rows, or what passes through their memory, begin. */
 const scoresAt = ({ scoreStride }: MatrixBackwardShape, r: number, c: number) =>
   `halfScores + ${r * FRAGMENT * scoreStride + 4 * c}u`;
 
 /** S = Q Kᵀ by the first half and dP = dO Vᵀ by the second, or their transposes, into the memory of scores. */
 const products = (shape: MatrixBackwardShape) => {
-  const { fragments, scoreFragments, channelFragments, stride, scoreStride } = shape;
+  const { fragments, channelFragments, stride, scoreStride } = shape;
   const eachScore = (text: (r: number, c: number) => string) =>
-    each(fragments, (r) => each(scoreFragments, (c) => `        ${text(r, c)}`));
+    each(fragments, (r) => each(SCORE_FRAGMENTS, (c) => `        ${text(r, c)}`));
   return `${eachScore((r, c) => `var s${r}_${c} = ${result}();`)}
 ${each(channelFragments, (k) =>
   each(
-    scoreFragments,
+    SCORE_FRAGMENTS,
     (
       c,
-    ) => `        let x${k}_${c} = ${load(right, 'col_major', `buffer + halfColumns + ${c * FRAGMENT * stride + 2 * k}u`, stride)};
+    ) => `        let x${k}_${c} = ${load(right, 'col_major', `halfColumns + ${c * FRAGMENT * stride + 2 * k}u`, stride)};
 ${each(fragments, (r) => `        ${multiplyAdd(`a${r}_${k}`, `x${k}_${c}`, `s${r}_${c}`)}`)}`,
   ),
 )}
@@ -48,19 +51,18 @@ ${eachScore((r, c) => store(scoresAt(shape, r, c), `s${r}_${c}`, scoreStride))}`
 
 /** dQ = dQ + dS K; from the keys' side dK = dK + dSᵀ Q by the first half and dV = dV + Pᵀ dO by the second. */
 const accumulate = (shape: MatrixBackwardShape) => {
-  const { fragments, columnTile, gradientFragments, stride, weightStride, weightWords } = shape;
-  const weightsAt = (r: number, j: number) =>
-    `halfWeights + ${r * FRAGMENT * weightStride + weightWords * j}u`;
+  const { fragments, gradientFragments, stride, scoreStride } = shape;
+  const weightsAt = (r: number, j: number) => `halfWeights + ${r * FRAGMENT * scoreStride + 4 * j}u`;
   return each(
-    columnTile / FRAGMENT,
+    SCORE_FRAGMENTS,
     (
       j,
-    ) => `${each(fragments, (r) => `        let p${r}_${j} = ${load(left, 'row_major', weightsAt(r, j), weightStride)};`)}
+    ) => `${each(fragments, (r) => `        let p${r}_${j} = ${load(left, 'row_major', weightsAt(r, j), scoreStride)};`)}
 ${each(
   gradientFragments,
   (
     d,
-  ) => `        let y${j}_${d} = ${load(right, 'row_major', `buffer + halfChannels + ${j * FRAGMENT * stride + 2 * d}u`, stride)};
+  ) => `        let y${j}_${d} = ${load(right, 'row_major', `halfChannels + ${j * FRAGMENT * stride + 2 * d}u`, stride)};
 ${each(fragments, (r) => `        ${multiplyAdd(`p${r}_${j}`, `y${j}_${d}`, `g${r}_${d}`)}`)}`,
 )}`,
   );
@@ -68,26 +70,25 @@ ${each(fragments, (r) => `        ${multiplyAdd(`p${r}_${j}`, `y${j}_${d}`, `g${
 
 /** The gradients' fragments pass through the memory of scores, as many at a time as fit; lanes store their rows. */
 const storeGradients = ({ side, headDim, valueDim }: BackwardOptionsOfSide, shape: MatrixBackwardShape) => {
-  const { fragments, columns, scoreFragments, gradientFragments, scoreStride, lanesPerRow } = shape;
+  const { fragments, gradientFragments, scoreStride, lanesPerRow } = shape;
   const target = (name: string, d: string, channels: number, factor: string) =>
     `if (${d} < ${Math.ceil(channels / 4)}u) { ${name}Store(row, ${d}, ${factor} * numbers); }`;
-  return each(Math.ceil(gradientFragments / scoreFragments), (n) => {
-    const here = Math.min(scoreFragments, gradientFragments - n * scoreFragments);
-    const words = 4 * here; // of a subgroup's share of a row
-    const first = 4 * n * scoreFragments;
+  return each(Math.ceil(gradientFragments / SCORE_FRAGMENTS), (n) => {
+    const here = Math.min(SCORE_FRAGMENTS, gradientFragments - n * SCORE_FRAGMENTS);
+    const words = 4 * here; // of a half's share of a row
+    const first = 4 * n * SCORE_FRAGMENTS;
     return `  workgroupBarrier();
-${each(here, (c) => each(fragments, (r) => `  ${store(scoresAt(shape, r, c), `g${r}_${n * scoreFragments + c}`, scoreStride)}`))}
+${each(here, (c) => each(fragments, (r) => `  ${store(scoresAt(shape, r, c), `g${r}_${n * SCORE_FRAGMENTS + c}`, scoreStride)}`))}
   workgroupBarrier();
   if (token >= 0) {
-    for (var i = part; i < ${2 * words * columns}u; i += ${lanesPerRow}u) {
-      let second = i / ${words * columns}u;
-      let column = (i / ${words}u) % ${columns}u;
-      let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + second * SCORE_WORDS + ownRow * ${scoreStride}u + column * ${4 * scoreFragments}u + i % ${words}u]);
+    for (var i = part; i < ${2 * words}u; i += ${lanesPerRow}u) {
+      let second = i / ${words}u;
+      let numbers = bitcast<vec4<f32>>(tileMemory[SCORES_AT + second * SCORE_WORDS + ownRow * ${scoreStride}u + i % ${words}u]);
 ${
   side === 'queries'
-    ? `      let d = (second * ${columns}u + column) * ${4 * gradientFragments}u + ${first}u + i % ${words}u;
+    ? `      let d = second * ${4 * gradientFragments}u + ${first}u + i % ${words}u;
       ${target('queryGradient', 'd', headDim, 'scoreScale')}`
-    : `      let d = column * ${4 * gradientFragments}u + ${first}u + i % ${words}u;
+    : `      let d = ${first}u + i % ${words}u;
       if (second == 0u) {
         ${target('keyGradient', 'd', headDim, 'scoreScale')}
       } else {
@@ -110,41 +111,35 @@ const walk = (
   which: 'all' | 'plain' | 'others',
 ) => {
   const { side } = options;
-  const { columnTile, buffers, operandWords, looksUp } = shape;
-  const other = buffers === 2;
-  const nextBuffer = other ? `${2 * operandWords}u - buffer` : '0u';
-  const nextStatistics = other ? `${columnTile / 2}u - statisticsAt` : '0u';
-  const stored = (buffer: string, statistics: string) => storeColumns(side, shape, buffer, statistics);
+  const { looksUp } = shape;
   const seek = (start: string) =>
     which === 'all' ? start : `seek(tile, ${start}, count, ${which === 'plain'})`;
   const ahead = looksUp && which === 'all';
   const lookUpAt = (start: string, tokensAt: string) =>
     `${lookUp(side, shape, start)}\n${storeTokens(side, shape, tokensAt)}`;
   return wgsl`    let first = ${seek(from)};
-    ${other ? 'var buffer = 0u;\n    var statisticsAt = 0u;' : 'let buffer = 0u;\n    let statisticsAt = 0u;'}
-${ahead ? `${lookUpAt('first', '0u')}\n${lookUpAt(`first + ${columnTile}u`, `${columnTile}u`)}\n    workgroupBarrier();` : ''}
+${ahead ? `${lookUpAt('first', '0u')}\n${lookUpAt(`first + ${COLUMN_TILE}u`, `${COLUMN_TILE}u`)}\n    workgroupBarrier();` : ''}
 ${fetchColumns(options, shape, 'first', '0u')}
-${stored('0u', '0u')}
+${storeColumns(side, shape)}
     workgroupBarrier();
     for (var start = first; start < count; ) {
-      let next = ${seek(`start + ${columnTile}u`)};
-      let tokensAt = ${ahead ? `(start - first) % ${2 * columnTile}u` : '0u'};
+      let next = ${seek(`start + ${COLUMN_TILE}u`)};
+      let tokensAt = ${ahead ? `(start - first) % ${2 * COLUMN_TILE}u` : '0u'};
       let plain = ${{ all: plainTile(options, shape), plain: 'true', others: 'false' }[which]};
 ${which === 'others' ? lookUpAt('start', '0u') : ''}
-${fetchColumns(options, shape, 'next', `${columnTile}u - tokensAt`)}
-${ahead ? lookUp(side, shape, `start + ${2 * columnTile}u`) : ''}
+${fetchColumns(options, shape, 'next', `${COLUMN_TILE}u - tokensAt`)}
+${ahead ? lookUp(side, shape, `start + ${2 * COLUMN_TILE}u`) : ''}
       {
 ${products(shape)}
       }
       workgroupBarrier();
-      weigh(tile, start, count, tokensAt, statisticsAt, plain, ownRow, part);
-${other ? stored(nextBuffer, nextStatistics) : ''}
+      weigh(tile, start, count, tokensAt, plain, ownRow, part);
       workgroupBarrier();
       {
 ${accumulate(shape)}
       }
-${other ? '' : '      workgroupBarrier();'}
-${other ? `      buffer = ${nextBuffer};\n      statisticsAt = ${nextStatistics};` : stored('0u', '0u')}
+      workgroupBarrier();
+${storeColumns(side, shape)}
 ${ahead ? storeTokens(side, shape, 'tokensAt') : ''}
       start = next;
       workgroupBarrier();
@@ -167,7 +162,7 @@ const seekStage = (options: BackwardOptionsOfSide, shape: MatrixBackwardShape) =
 // The first tile, from that at begin on, that is as plain as wanted.
 fn seek(tile: Located, begin: u32, count: u32, wanted: bool) -> u32 {
   var start = begin;
-  for (; start < count; start += ${shape.columnTile}u) {
+  for (; start < count; start += ${COLUMN_TILE}u) {
     let plain = ${plainTile(options, shape)};
     if (plain == wanted) { break; }
   }
@@ -223,13 +218,19 @@ export const matrixBackward = kept(
     MatrixBackwardShape,
   ]): Kernel => {
     const { side, headDim, valueDim } = options;
-    const { fragments, columns, half, rowTile, columnTile, channelFragments, gradientFragments, stride } =
-      shape;
+    const {
+      fragments,
+      rows: half,
+      rowTile,
+      channelFragments,
+      gradientFragments,
+      stride,
+      scoreStride,
+    } = shape;
     const keys = side === 'keys';
     const { rows, visits, row } = mains[side](options, shape);
     const eachGradient = (text: (name: string) => string) =>
       each(fragments, (r) => each(gradientFragments, (d) => text(`g${r}_${d}`)));
-    const rowsBefore = `subgroupAt % ${half}u / ${columns}u * ${fragments * FRAGMENT}u`;
     return assemble({
       name: `softmax-backward-matrix-${side}`,
       enables: ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'],
@@ -238,8 +239,8 @@ export const matrixBackward = kept(
       builtins: { subgroup: 'subgroup_id' },
       bindings: { ...backwardBindings(options, { wide: true }), scales: read('f32') },
       constants: {
-        QUERY_TILE: keys ? columnTile : rowTile,
-        KEY_TILE: keys ? rowTile : columnTile,
+        QUERY_TILE: keys ? COLUMN_TILE : rowTile,
+        KEY_TILE: keys ? rowTile : COLUMN_TILE,
         THREADS: shape.threads,
         SUBGROUPS: 2 * half,
         SCORES_AT: shape.scoresAt,
@@ -294,17 +295,12 @@ const HIDDEN = -1e29;`,
   let isSecond = subgroupAt >= ${half}u;
   let ownRow = lane / ${shape.lanesPerRow}u;
   let part = lane % ${shape.lanesPerRow}u;
-  let firstRow = ${rowsBefore};
-  let column = subgroupAt % ${columns}u;
+  let firstRow = subgroupAt % ${half}u * ${fragments * FRAGMENT}u;
   // what the subgroup reads and writes: operands of scores, scores, weights and operands of gradients
-  let halfColumns = select(0u, ${shape.operandWords}u, isSecond) + column * ${shape.scoreFragments * FRAGMENT * stride}u;
-  let halfScores = SCORES_AT + select(0u, SCORE_WORDS, isSecond) + firstRow * ${shape.scoreStride}u + column * ${4 * shape.scoreFragments}u;
-  let halfWeights = ${keys ? `select(${shape.gradientsAt}u, ${shape.weightsAt}u, isSecond)` : `${shape.gradientsAt}u`} + firstRow * ${shape.weightStride}u;
-  let halfChannels = ${
-    keys
-      ? `select(0u, ${shape.operandWords}u, isSecond) + column * ${2 * gradientFragments}u`
-      : `(select(0u, ${columns}u, isSecond) + column) * ${2 * gradientFragments}u`
-  };
+  let halfColumns = select(0u, ${shape.operandWords}u, isSecond);
+  let halfScores = SCORES_AT + select(0u, SCORE_WORDS, isSecond) + firstRow * ${scoreStride}u;
+  let halfWeights = ${keys ? `select(${shape.gradientsAt}u, ${shape.weightsAt}u, isSecond)` : `${shape.gradientsAt}u`} + firstRow * ${scoreStride}u;
+  let halfChannels = select(0u, ${keys ? shape.operandWords : 2 * gradientFragments}u, isSecond);
 ${rows}
   workgroupBarrier();
   stageRows(tile, lane);
