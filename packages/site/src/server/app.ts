@@ -90,7 +90,11 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
       'Content-Disposition': `attachment; filename="${file}"`,
     });
   });
-  app.use('/assets/*', cached('public, max-age=31536000, immutable'), serveStatic({ root: client, precompressed: true }));
+  app.use(
+    '/assets/*',
+    cached('public, max-age=31536000, immutable'),
+    serveStatic({ root: client, precompressed: true }),
+  );
   app.use(
     '/assets-lab/*',
     cached('public, max-age=3600'),
