@@ -1,7 +1,7 @@
 import type { Device } from '../device/device.ts';
 import { openDevice } from '../device/open.ts';
 import { table } from '../mods/expression.ts';
-import { type Plan, selectedPlan } from '../plan.ts';
+import { blockListPlan, type Plan, selectedPlan } from '../plan.ts';
 import { blockMean, blockScores } from '../select/blocks.ts';
 import { topK } from '../select/top.ts';
 import { attend, checkAttend } from '../softmax/attend.ts';
@@ -379,6 +379,26 @@ export const backwardCases: readonly DeviceCase[] = [
   ...others,
 ];
 
+/** A causal window over blocks of 32 keys; those that lie inside it are marked full. */
+function markedWindow(tokens: number, size: number): Plan {
+  const layout = { slots: tokens, block: 32 };
+  const lists = Array.from({ length: Math.ceil(tokens / 32) }, (_, row) =>
+    Array.from({ length: row + 1 }, (_, block) => ({
+      block,
+      full: block < row && row * 32 + 31 - block * 32 < size,
+    })),
+  );
+  return blockListPlan({
+    name: 'window, marked',
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries: layout,
+    keys: layout,
+    lists,
+    keep: ({ query, key }) => key.le(query).and(query.sub(key).lt(size)),
+  });
+}
+
 /** Sizes of gradients and scores that ask for more than halves hold by themselves. */
 const halfCases: BackwardCase[] = [
   ...[
@@ -397,6 +417,14 @@ const halfCases: BackwardCase[] = [
     options: () => ({ causal: true }),
   })),
   { name: 'scores of some hundred', heads: 2, queryTokens: 130, headDim: 64, spread: 6 },
+  {
+    name: 'blocks of 32 with full marks and a fine mask',
+    heads: 2,
+    keyHeads: 1,
+    queryTokens: 120,
+    headDim: 16,
+    options: () => ({ plan: markedWindow(120, 70) }),
+  },
   { name: 'long rows', queryTokens: 80, keyTokens: 1100, headDim: 64 },
   {
     name: 'headDim 128, causal',
