@@ -85,7 +85,7 @@ test('killed three times, each subscriber gets exactly one digest; embedded', as
   const place = join(folder, 'postgres');
   await copyTemplate(place, false);
   await killedThreeTimes(place, () => openEmbedded(place));
-}, 300_000);
+}, 900_000);
 
 test.skipIf(!process.env.TEST_DATABASE_URL)(
   'killed three times, each subscriber gets exactly one digest; PostgreSQL (skipped without TEST_DATABASE_URL)',
@@ -94,5 +94,5 @@ test.skipIf(!process.env.TEST_DATABASE_URL)(
     await killedThreeTimes(url, () => openPostgres(url, () => {}));
     await drop();
   },
-  300_000,
+  900_000,
 );
