@@ -10,7 +10,7 @@ import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
 import { type Jobs, startJobs } from './jobs/jobs.ts';
 import { siteJobs } from './jobs/site-jobs.ts';
-import { readLedger } from './ledger.ts';
+import { createLedger, readLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { DirectoryInUse, takeDirectory } from './lock.ts';
 import { createLog } from './log.ts';
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
     await preparePapers(database, zone);
-    const ledger = readLedger(results ?? join(root, 'results'), complain);
+    const ledger = createLedger(readLedger(results ?? join(root, 'results'), complain), database);
     const bench = readBench(benchFolder ?? join(root, 'bench/results'), complain);
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
     let app: Hono | undefined;

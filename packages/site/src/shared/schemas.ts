@@ -91,6 +91,8 @@ export const verdictSchema = z.object({
   values: z.record(z.string(), z.number().nullable()),
   machine: z.string(),
   adapter: z.string(),
+  /** Name of the worker that measured it for this site; null: a stored file. */
+  worker: z.string().nullable(),
   tier: z.string(),
   quick: z.boolean(),
   commit: z.string(),

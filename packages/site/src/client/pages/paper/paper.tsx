@@ -36,7 +36,7 @@ export async function loader({ request, params }: { request: Request; params: { 
   const citation = citationOf(paper);
   const viewer = await accounts.viewer(request);
   const runnable = findRunnable(paper.slug);
-  const verdicts = ledger.verdicts.filter((verdict) => verdict.slug === paper.slug);
+  const verdicts = (await ledger.read()).verdicts.filter((verdict) => verdict.slug === paper.slug);
   const measured = new Set(verdicts.map(({ id }) => id));
   const claims = runnable ? await runnable.claims() : [];
   return {
