@@ -26,8 +26,6 @@ export interface WorkerServices {
   database: Database;
   limits: Limits;
   ledger: Pick<Ledger, 'refresh'>;
-  /** How long a worker keeps a measurement without a sign of life. */
-  leaseSeconds?: number;
 }
 
 /** What was wrong with a message, in the form of the API's refusals. */
@@ -163,7 +161,7 @@ async function verified(
 }
 
 async function carriedOut(
-  { database, ledger, leaseSeconds = LEASE_SECONDS }: WorkerServices,
+  { database, ledger }: WorkerServices,
   worker: string,
   message: WorkerMessage,
   signed: { message: string; signature: string },
@@ -174,12 +172,16 @@ async function carriedOut(
         worker,
         JSON.stringify(message.machine),
       ]);
-      const taken = await takeMeasurement(database, { worker, papers: message.papers, leaseSeconds });
-      return { taken: taken ? { ...taken, leaseSeconds } : null };
+      const taken = await takeMeasurement(database, {
+        worker,
+        papers: message.papers,
+        leaseSeconds: LEASE_SECONDS,
+      });
+      return { taken: taken ? { ...taken, leaseSeconds: LEASE_SECONDS } : null };
     }
     case 'progress':
       await database.query('UPDATE workers SET seen_at = now() WHERE id = $1', [worker]);
-      await noteProgress(database, { ...message, worker, leaseSeconds });
+      await noteProgress(database, { ...message, worker, leaseSeconds: LEASE_SECONDS });
       return {};
     case 'release':
       await releaseMeasurement(database, { ...message, worker });
