@@ -8,6 +8,7 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
+import { arxivLookUp } from './import/look-up.ts';
 import { type Jobs, startJobs } from './jobs/jobs.ts';
 import { siteJobs } from './jobs/site-jobs.ts';
 import { createLedger, readLedger } from './ledger.ts';
@@ -90,6 +91,8 @@ async function main(): Promise<void> {
       origin,
       accounts: createAccounts({ database, mailer, origin, secret }),
       limits: createLimits(database, secret),
+      lookUp: arxivLookUp(database),
+      submitDays: settings.submitDays,
       corpus: corpusOf(database),
       zone,
     };

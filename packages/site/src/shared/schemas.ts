@@ -45,7 +45,7 @@ export const paperDetailSchema = paperSchema.extend({
   categories: z.array(z.string()),
   doi: z.string().nullable(),
   journal: z.string().nullable(),
-  /** Where it came from: catalogue, huggingface, arxiv, bibtex. */
+  /** Where it came from: catalogue, huggingface, arxiv, bibtex, or a reader who typed it in. */
   source: z.string(),
 });
 export type PaperDetail = z.infer<typeof paperDetailSchema>;
