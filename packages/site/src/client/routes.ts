@@ -28,6 +28,7 @@ export default [
   route('admin/audit', 'pages/admin/audit.tsx'),
   route('admin/measurements', 'pages/admin/measurements.tsx'),
   route('admin/machines', 'pages/admin/machines.tsx'),
+  route('admin/imports', 'pages/admin/imports.tsx'),
   route('admin/outbox', 'pages/admin/outbox.tsx'),
   route('admin/jobs', 'pages/admin/jobs.tsx'),
   route('*', 'pages/missing.tsx'),

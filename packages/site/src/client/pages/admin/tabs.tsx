@@ -14,6 +14,7 @@ export function Tabs({ isAdmin }: { isAdmin: boolean }) {
         <NavLink to="/admin/measurements">Measurements</NavLink>
         <NavLink to="/admin/machines">Machines</NavLink>
         <NavLink to="/admin/audit">Audit</NavLink>
+        {isAdmin && <NavLink to="/admin/imports">Imports</NavLink>}
         {isAdmin && <NavLink to="/admin/outbox">Outbox</NavLink>}
         {isAdmin && <NavLink to="/admin/jobs">Jobs</NavLink>}
       </nav>
