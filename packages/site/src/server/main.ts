@@ -8,6 +8,7 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
+import { noNetwork } from './import/client.ts';
 import { arxivLookUp } from './import/look-up.ts';
 import { type Jobs, startJobs } from './jobs/jobs.ts';
 import { siteJobs } from './jobs/site-jobs.ts';
@@ -81,7 +82,12 @@ async function main(): Promise<void> {
     const mailer = settings.smtp
       ? smtp(settings.smtp.url, settings.smtp.from, settings.dkim)
       : outbox(join(data, 'outbox'));
-    jobs = startJobs(database, siteJobs({ database, mailer, origin, zone }), complain, JOBS_WAIT_MS);
+    jobs = startJobs(
+      database,
+      siteJobs({ database, mailer, origin, zone, fetchText: settings.offline ? noNetwork : undefined }),
+      complain,
+      JOBS_WAIT_MS,
+    );
     const services: Services = {
       database,
       ledger,
@@ -91,7 +97,7 @@ async function main(): Promise<void> {
       origin,
       accounts: createAccounts({ database, mailer, origin, secret }),
       limits: createLimits(database, secret),
-      lookUp: arxivLookUp(database),
+      lookUp: arxivLookUp(database, settings.offline ? { fetchText: noNetwork } : {}),
       submitDays: settings.submitDays,
       corpus: corpusOf(database),
       zone,

@@ -17,6 +17,7 @@ test('without variables it is localhost:4173 and ./data', () => {
     dkim: undefined,
     log: 'warn',
     submitDays: 14,
+    offline: false,
   });
 });
 

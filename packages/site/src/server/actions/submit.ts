@@ -1,7 +1,7 @@
 import { data, redirect } from 'react-router';
 import { submitForm, typedForm } from '../../shared/submission.ts';
 import { act } from '../act.ts';
-import { type ImportedPaper, SourceError } from '../import/record.ts';
+import type { ImportedPaper } from '../import/record.ts';
 import { knownPaper, submitPaper } from '../queries/submissions.ts';
 import { parseForm, Refused } from '../refused.ts';
 import { services } from '../services.ts';
@@ -46,15 +46,11 @@ export function submitAction(request: Request) {
       }
       return redirect(`/submit?sent=${encodeURIComponent(arxiv)}`);
     }
-    let found: ImportedPaper | undefined;
-    try {
-      found = await lookUp(arxiv);
-    } catch (error) {
-      if (!(error instanceof SourceError)) throw error;
-      return data({ typeIt: { arxiv, note, why: error.message } } satisfies TypeIt);
-    }
-    if (!found) throw new Refused(404, `arXiv knows no paper ${arxiv}.`);
-    await submitPaper(database, { paper: { ...found, arxiv }, source: 'arxiv', note, viewer, days });
+    const found = await lookUp(arxiv);
+    if ('away' in found) return data({ typeIt: { arxiv, note, why: found.away } } satisfies TypeIt);
+    if (!found.paper) throw new Refused(404, `arXiv knows no paper ${arxiv}.`);
+    const paper = { ...found.paper, arxiv };
+    await submitPaper(database, { paper, source: 'arxiv', note, viewer, days });
     return redirect(`/submit?sent=${encodeURIComponent(arxiv)}`);
   });
 }

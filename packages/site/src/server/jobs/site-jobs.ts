@@ -13,8 +13,10 @@ export function siteJobs(options: {
   mailer: Mailer;
   origin: string;
   zone: string;
+  /** Gets texts from the sources of imports. */
+  fetchText?: (url: string) => Promise<string>;
 }): Job[] {
-  const { database, mailer, origin, zone } = options;
+  const { database, mailer, origin, zone, fetchText } = options;
   return [
     {
       name: 'digests',
@@ -28,7 +30,7 @@ export function siteJobs(options: {
     {
       name: IMPORTS,
       cron: '*/5 * * * *',
-      run: async (signal) => void (await runPlans({ database, zone, signal })),
+      run: async (signal) => void (await runPlans({ database, zone, signal, fetchText })),
     },
     { name: 'sweep', cron: '17 3 * * *', run: async () => void (await sweepPending(database)) },
   ];

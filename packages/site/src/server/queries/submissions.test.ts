@@ -167,14 +167,14 @@ onEachEngine('submissions', (open) => {
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
     const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const lookUp = arxivLookUp(database, { hosts: { 'export.arxiv.org': base }, pauseMs: 10 });
-    expect(await lookUp('2611.01234')).toMatchObject({ title: 'Told', version: 2 });
-    expect(await lookUp('2611.09999')).toBeUndefined();
+    expect(await lookUp('2611.01234')).toMatchObject({ paper: { title: 'Told', version: 2 } });
+    expect(await lookUp('2611.09999')).toEqual({ paper: undefined });
     expect(seen).toHaveLength(2);
     status = 503;
-    await expect(lookUp('2611.01234')).rejects.toThrow('answered 503');
+    expect(await lookUp('2611.01234')).toEqual({ away: expect.stringContaining('answered 503') });
     await new Promise((closed) => server.close(closed));
     await database.query('DELETE FROM import_turns');
-    await expect(lookUp('2611.01234')).rejects.toThrow('cannot be reached');
+    expect(await lookUp('2611.01234')).toEqual({ away: expect.stringContaining('cannot be reached') });
   });
 });
 

@@ -56,7 +56,7 @@ export default function Measurements() {
         <input type="hidden" name="intent" value="measure" />
         <label>
           Paper
-          <select name="paper" className="paper-choice">
+          <select name="paper">
             <option value="all">all that run</option>
             {papers.map(({ slug, title }) => (
               <option key={slug} value={slug}>
