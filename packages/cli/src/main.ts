@@ -12,6 +12,7 @@ import { type RunOptions, run } from './commands/run.ts';
 import { type ServeOptions, serve } from './commands/serve.ts';
 import { show } from './commands/show.ts';
 import { type TuneCommandOptions, tuneKernels } from './commands/tune.ts';
+import { type WorkerOptions, worker } from './commands/worker.ts';
 import { type Console, type Context, exitCodeOf, processConsole, reportError } from './console.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -120,6 +121,15 @@ function build(console: Console, context: Context, ended: (code: number) => void
     .option('--machine <name>', 'a name for this machine instead of its GPU or processor')
     .option('--results <folder>', 'where results go instead of results/')
     .action(async (slugs: string[], options: CheckOptions) => ended(await check(context, slugs, options)));
+  withDevice(command('worker [site]', "measures what a site's queue asks for and sends it back, signed"))
+    .option(
+      '--key <file>',
+      "this machine's private key, made if missing; ~/.config/saccade/worker-key.pem by default",
+    )
+    .option('--show-key', 'prints the public key, which an admin of the site registers, and ends')
+    .option('--machine <name>', 'a name for this machine instead of its GPU or processor')
+    .option('--once', 'ends when nothing waits')
+    .action((site: string | undefined, options: WorkerOptions) => worker(context, site, options));
   withDevice(command('tune', "times the tiles of this GPU's kernels and keeps the fastest for later runs"))
     .option('--head-dim <numbers>', 'channels of a head, 64,128 by default')
     .option('--dtype <names>', 'of the tensors, f16,f32 by default')

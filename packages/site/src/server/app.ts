@@ -12,12 +12,13 @@ import { isLocal, type Metrics, routeOf } from './metrics.ts';
 import { clientAddress, formsOnly, headers, sameOrigin } from './security.ts';
 import type { Services } from './services.ts';
 import { oneClick } from './subscribe.ts';
+import { workerRoutes } from './workers/routes.ts';
 
 /** Of a form of a page; a comment has 20,000 letters at most. */
 const MOST_FORM_BYTES = 2 ** 20;
 
 export interface AppOptions {
-  services: Pick<Services, 'database' | 'ledger' | 'mailer' | 'bench'>;
+  services: Pick<Services, 'database' | 'ledger' | 'mailer' | 'bench' | 'limits'>;
   /** Answers everything that is a page. */
   pages: (request: Request) => Promise<Response>;
   /** Folder of the built client. */
@@ -61,6 +62,7 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
     if (!metrics || !isLocal(context)) return context.notFound();
     return context.body(await metrics.text(), 200, { 'Content-Type': metrics.contentType });
   });
+  app.route('/worker', workerRoutes(services));
   app.route('/api', api(services, options.origin));
   app.route('/feeds', feeds(services, options.origin));
   app.route('/', exports(services, options.origin));
@@ -75,6 +77,21 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
     return context.body(text, 200, {
       'Content-Type': 'application/json',
       'Content-Disposition': `attachment; filename="${machine}-${file}"`,
+    });
+  });
+  app.get('/ledger/workers/:worker/:file{[a-z0-9-]+\\.json}', async (context) => {
+    const { worker, file } = context.req.param();
+    const found = await services.ledger.signed(worker, file.slice(0, -'.json'.length));
+    if (!found)
+      return context.json(
+        { error: { argument: 'path', given: context.req.path, allowed: 'a file named on /ledger' } },
+        404,
+      );
+    return context.body(found.message, 200, {
+      'Content-Type': 'application/json',
+      'Content-Disposition': `attachment; filename="${worker}-${file}"`,
+      'Saccade-Signature': found.signature,
+      'Saccade-Public-Key': found.publicKey,
     });
   });
   app.get('/speed/:file{[a-z0-9-]+\\.json}', (context) => {

@@ -15,6 +15,9 @@ export const policies = {
   claim: { most: 10, seconds: 86_400 },
   account: { most: 60, seconds: 600 },
   library: { most: 120, seconds: 60 },
+  submit: { most: 20, seconds: 86_400 },
+  worker: { most: 300, seconds: 60 },
+  'worker refused': { most: 60, seconds: 600 },
 } as const;
 export type LimitName = keyof typeof policies;
 

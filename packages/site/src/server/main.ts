@@ -8,9 +8,11 @@ import { createAccounts } from './accounts/accounts.ts';
 import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
 import { type Database, openEmbedded } from './database.ts';
+import { noNetwork } from './import/client.ts';
+import { arxivLookUp } from './import/look-up.ts';
 import { type Jobs, startJobs } from './jobs/jobs.ts';
 import { siteJobs } from './jobs/site-jobs.ts';
-import { readLedger } from './ledger.ts';
+import { createLedger, readLedger } from './ledger.ts';
 import { createLimits } from './limits.ts';
 import { DirectoryInUse, takeDirectory } from './lock.ts';
 import { createLog } from './log.ts';
@@ -55,7 +57,7 @@ async function main(): Promise<void> {
     const added = await seed(database);
     if (added > 0) console.log(`Added ${added} papers.`);
     await preparePapers(database, zone);
-    const ledger = readLedger(results ?? join(root, 'results'), complain);
+    const ledger = createLedger(readLedger(results ?? join(root, 'results'), complain), database);
     const bench = readBench(benchFolder ?? join(root, 'bench/results'), complain);
     const build = (await import(pathToFileURL(bundle).href)) as ServerBuild;
     let app: Hono | undefined;
@@ -80,7 +82,12 @@ async function main(): Promise<void> {
     const mailer = settings.smtp
       ? smtp(settings.smtp.url, settings.smtp.from, settings.dkim)
       : outbox(join(data, 'outbox'));
-    jobs = startJobs(database, siteJobs({ database, mailer, origin, zone }), complain, JOBS_WAIT_MS);
+    jobs = startJobs(
+      database,
+      siteJobs({ database, mailer, origin, zone, fetchText: settings.offline ? noNetwork : undefined }),
+      complain,
+      JOBS_WAIT_MS,
+    );
     const services: Services = {
       database,
       ledger,
@@ -90,6 +97,8 @@ async function main(): Promise<void> {
       origin,
       accounts: createAccounts({ database, mailer, origin, secret }),
       limits: createLimits(database, secret),
+      lookUp: arxivLookUp(database, settings.offline ? { fetchText: noNetwork } : {}),
+      submitDays: settings.submitDays,
       corpus: corpusOf(database),
       zone,
     };

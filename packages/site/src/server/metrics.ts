@@ -6,7 +6,7 @@ import type { Database } from './database.ts';
 
 /** First parts of paths that are told apart; everything else, tokens and slugs among it, is not kept. */
 const known = new Set(
-  'about account admin api assets assets-lab comments compare day feeds healthz ledger library login metrics month notifications operator papers readyz subscribe trending unsubscribe users week'.split(
+  'about account admin api assets assets-lab comments compare day feeds healthz ledger library login metrics month notifications operator papers readyz speed submit subscribe trending unsubscribe users week worker'.split(
     ' ',
   ),
 );

@@ -1,6 +1,7 @@
 import type { Accounts } from './accounts/accounts.ts';
 import type { BenchStore } from './bench.ts';
 import type { Database } from './database.ts';
+import type { LookUp } from './import/look-up.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import type { Ledger } from './ledger.ts';
 import type { Limits } from './limits.ts';
@@ -20,6 +21,10 @@ export interface Services {
   jobs: Jobs;
   /** Where readers reach the site: in mails. */
   origin: string;
+  /** Asks arXiv for a paper that a reader puts forward. */
+  lookUp: LookUp;
+  /** How many days after its publication a reader may put a paper forward; 0: always. */
+  submitDays: number;
   /** All papers as vectors, for recommendations. */
   corpus: () => Promise<Corpus>;
 }

@@ -16,6 +16,8 @@ test('without variables it is localhost:4173 and ./data', () => {
     smtp: undefined,
     dkim: undefined,
     log: 'warn',
+    submitDays: 14,
+    offline: false,
   });
 });
 
@@ -35,6 +37,7 @@ test.each([
   [{ PORT: '-1' }, 'PORT is -1; allowed: at least 0'],
   [{ PORT: '1.5' }, 'PORT is 1.5; allowed: a whole number'],
   [{ SACCADE_ZONE: 'Mars/Olympus' }, 'SACCADE_ZONE is Mars/Olympus; allowed: a time zone'],
+  [{ SACCADE_SUBMIT_DAYS: '-1' }, 'SACCADE_SUBMIT_DAYS is -1; allowed: at least 0'],
   [{ HOST: '' }, 'HOST is ; allowed: a host name or address'],
   [
     { SACCADE_ORIGIN: 'papers.example.org' },

@@ -33,6 +33,10 @@ const schema = z.object({
     z.string().regex(/^[^\r\n]*@[^\r\n]*$/, 'an address, such as Saccade <papers@example.org>'),
   ),
   SACCADE_ZONE: optional(z.string().refine(isZone, 'a time zone such as Europe/Zurich')),
+  SACCADE_OFFLINE: optional(z.enum(['0', '1'], '0 or 1')),
+  SACCADE_SUBMIT_DAYS: optional(
+    z.coerce.number('a number').int('a whole number').min(0, 'at least 0').max(36_500, 'at most 36500'),
+  ),
   SACCADE_LOG: optional(z.enum(logLevels, `one of ${logLevels.join(', ')}`)),
   DKIM_DOMAIN: optional(z.string().regex(/^[a-z0-9.-]+$/i, 'a domain, such as example.org')),
   DKIM_SELECTOR: optional(z.string().regex(/^[a-z0-9._-]+$/i, 'a selector, such as saccade')),
@@ -60,6 +64,10 @@ export interface Settings {
   proxies: number;
   /** A mail server and a sender; without them mail stays in the outbox. */
   smtp?: { url: string; from: string };
+  /** Nothing is asked of arXiv and Hugging Face by the server itself. */
+  offline: boolean;
+  /** How many days after its publication a reader may put a paper forward; 0: always. */
+  submitDays: number;
   /** From which level on the log is written. */
   log: (typeof logLevels)[number];
   /** Signs mail through SMTP_URL. */
@@ -93,6 +101,8 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     secret: rest.SACCADE_SECRET,
     proxies: rest.SACCADE_PROXIES ?? 0,
     smtp: rest.SMTP_URL && rest.MAIL_FROM ? { url: rest.SMTP_URL, from: rest.MAIL_FROM } : undefined,
+    offline: rest.SACCADE_OFFLINE === '1',
+    submitDays: rest.SACCADE_SUBMIT_DAYS ?? 14,
     log: rest.SACCADE_LOG ?? 'warn',
     dkim: dkimOf(rest),
   };

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from './app.ts';
 import { readBench } from './bench.ts';
 import type { Database } from './database.ts';
-import { readLedger } from './ledger.ts';
+import { createLedger, readLedger } from './ledger.ts';
+import { createLimits } from './limits.ts';
 import { outbox } from './mail/outbox.ts';
 import { seed } from './seed.ts';
 import { ledgerFile, storeLedger } from './testing/fixtures.ts';
@@ -25,7 +26,11 @@ beforeAll(async () => {
     services: {
       mailer: outbox(folder),
       database,
-      ledger: readLedger(folder, (message) => expect.fail(message)),
+      ledger: createLedger(
+        readLedger(folder, (message) => expect.fail(message)),
+        database,
+      ),
+      limits: createLimits(database, 'a secret of tests'),
       bench: readBench(join(folder, 'bench'), (message) => expect.fail(message)),
     },
     pages: async () => new Response('a page', { headers: { 'Content-Type': 'text/html' } }),

@@ -30,3 +30,10 @@ export function parseArxivId(text: string): ArxivId | undefined {
 
 /** Where the paper's page lies here, unless a paper of the catalogue has a name of its own: 2407-13168, hep-th-9901001. */
 export const slugOfArxiv = (id: string): string => id.toLowerCase().replace(/[./]/g, '-');
+
+/** The month in which an id was given, as YYYY-MM. arXiv began in 1991. */
+export function monthOfArxiv(id: string): string {
+  const digits = id.includes('/') ? id.split('/')[1] : id;
+  const [year, month] = [digits.slice(0, 2), digits.slice(2, 4)];
+  return `${Number(year) >= 91 ? 19 : 20}${year}-${month}`;
+}

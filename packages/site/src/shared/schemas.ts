@@ -45,7 +45,7 @@ export const paperDetailSchema = paperSchema.extend({
   categories: z.array(z.string()),
   doi: z.string().nullable(),
   journal: z.string().nullable(),
-  /** Where it came from: catalogue, huggingface, arxiv, bibtex. */
+  /** Where it came from: catalogue, huggingface, arxiv, bibtex, or a reader who typed it in. */
   source: z.string(),
 });
 export type PaperDetail = z.infer<typeof paperDetailSchema>;
@@ -91,6 +91,8 @@ export const verdictSchema = z.object({
   values: z.record(z.string(), z.number().nullable()),
   machine: z.string(),
   adapter: z.string(),
+  /** Name of the worker that measured it for this site; null: a stored file. */
+  worker: z.string().nullable(),
   tier: z.string(),
   quick: z.boolean(),
   commit: z.string(),

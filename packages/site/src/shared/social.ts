@@ -107,6 +107,8 @@ export const decisionForm = z.discriminatedUnion(
       decision: z.enum(['confirm', 'deny'], 'confirm or deny'),
       reason,
     }),
+    z.object({ intent: z.literal('approve'), submission: idSchema }),
+    z.object({ intent: z.literal('refuse'), submission: idSchema, reason }),
     z.object({ intent: z.literal('bot'), user: userId, isBot: z.enum(['0', '1'], '0 or 1') }),
     z.object({ intent: z.literal('suspend'), user: userId, suspended: z.enum(['0', '1'], '0 or 1'), reason }),
     z.object({

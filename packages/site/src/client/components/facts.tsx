@@ -21,6 +21,10 @@ export function dateInWords(date: string): string {
   return `${day} ${months[month - 1]} ${year}`;
 }
 
+/** An instant as 4 March 2025, 06:00 UTC. */
+export const instantInWords = (instant: string): string =>
+  `${dateInWords(instant)}, ${instant.slice(11, 16)} UTC`;
+
 /** 2025-03 as March 2025. */
 export function monthInWords(month: string): string {
   const [year, number] = month.split('-').map(Number);

@@ -14,6 +14,7 @@ export function FeedTabs({ shown }: { shown?: 'date' | 'week' | 'month' }) {
         </Link>
       ))}
       <NavLink to="/papers/trending">Trending</NavLink>
+      <NavLink to="/submit">Submit a paper</NavLink>
     </nav>
   );
 }

@@ -79,10 +79,13 @@ export function LedgerTable({
   verdicts,
   caption,
   title,
+  again,
 }: {
   verdicts: readonly VerdictView[];
   caption: string;
   title?: (slug: string) => string;
+  /** How a row is measured once more. */
+  again?: (row: VerdictView) => ReactNode;
 }) {
   return (
     <Scroll label={caption}>
@@ -99,7 +102,7 @@ export function LedgerTable({
         </thead>
         <tbody>
           {verdicts.map((row) => (
-            <tr key={`${row.slug} ${row.id} ${row.machine}`}>
+            <tr key={`${row.slug} ${row.id} ${row.worker ?? ''} ${row.machine}`}>
               {title && (
                 <th scope="row">
                   <a href={`/papers/${row.slug}`}>{title(row.slug)}</a>
@@ -122,15 +125,20 @@ export function LedgerTable({
                 )}
               </td>
               <td className="machine">
+                {row.worker && <b>{row.worker}: </b>}
                 {adapterInWords(row.adapter).name}, {row.tier}
                 {row.quick ? ', quick run' : ''}
                 <br />
                 <time dateTime={row.date}>{dateInWords(row.date)}</time>, commit{' '}
                 <code>{row.commit.slice(0, 10)}</code>
                 <br />
-                <a href={`/ledger/${row.machine}/${row.slug}.json`} download>
-                  raw samples
+                <a
+                  href={`/ledger/${row.worker ? `workers/${row.worker}` : row.machine}/${row.slug}.json`}
+                  download
+                >
+                  raw samples{row.worker && ', signed'}
                 </a>
+                {again?.(row)}
               </td>
             </tr>
           ))}

@@ -2,8 +2,10 @@ import { redirect } from 'react-router';
 import { decisionForm } from '../../shared/social.ts';
 import type { Role } from '../accounts/accounts.ts';
 import { act, nextOf } from '../act.ts';
+import { preparePapers } from '../prepare.ts';
 import { decideClaim } from '../queries/authorships.ts';
 import { decideComment, labelBot, setRole, suspend } from '../queries/moderation.ts';
+import { approveSubmission, refuseSubmission } from '../queries/submissions.ts';
 import { parseForm, Refused } from '../refused.ts';
 import { services } from '../services.ts';
 
@@ -11,7 +13,7 @@ import { services } from '../services.ts';
 export function decide(request: Request, role: Role) {
   return act(request, { limit: 'account', role }, async (actor, form) => {
     const asked = parseForm(decisionForm, form);
-    const { database } = services();
+    const { database, zone } = services();
     if ((asked.intent === 'role' || asked.intent === 'suspend') && role !== 'admin')
       throw new Refused(403, 'This is for admins.');
     switch (asked.intent) {
@@ -28,6 +30,13 @@ export function decide(request: Request, role: Role) {
           confirmed: asked.decision === 'confirm',
           reason: asked.reason,
         });
+        break;
+      case 'approve':
+        await approveSubmission(database, { id: asked.submission, actor, zone });
+        await preparePapers(database, zone);
+        break;
+      case 'refuse':
+        await refuseSubmission(database, { id: asked.submission, actor, reason: asked.reason });
         break;
       case 'bot':
         await labelBot(database, { userId: asked.user, actor, isBot: asked.isBot === '1' });

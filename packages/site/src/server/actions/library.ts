@@ -2,23 +2,17 @@ import { redirect } from 'react-router';
 import { feedQuery } from '../../shared/schemas.ts';
 import { libraryForm } from '../../shared/social.ts';
 import { act } from '../act.ts';
-import { slugsOf } from '../queries/answers.ts';
-import { type Answer, removeSearch, saveSearch, searchesOf, takeNew } from '../queries/searches.ts';
+import { answerFrom } from '../queries/answers.ts';
+import { removeSearch, saveSearch, searchesOf, takeNew } from '../queries/searches.ts';
 import { parseForm, Refused } from '../refused.ts';
 import { services } from '../services.ts';
-
-/** The feed's own search. A stored query that it no longer understands finds nothing. */
-export const answer: Answer = async (query) => {
-  const parsed = feedQuery.safeParse(Object.fromEntries(query));
-  if (!parsed.success) return [];
-  return slugsOf(services().database, parsed.data);
-};
 
 /** The forms of the library: save a search, forget it, have its new papers seen. */
 export function libraryAction(request: Request) {
   return act(request, { limit: 'library' }, async (viewer, form) => {
     const asked = parseForm(libraryForm, form);
     const { database } = services();
+    const answer = answerFrom(database);
     if (asked.intent === 'save') {
       const understood = feedQuery.safeParse(Object.fromEntries(new URLSearchParams(asked.query)));
       if (!understood.success) throw new Refused(400, 'The search is not one of the feed.');

@@ -2,7 +2,6 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { parseArxivId } from '../../shared/arxiv-id.ts';
 import { slugSchema, verdictSchema } from '../../shared/schemas.ts';
 import { detailedFeed, editions, findPaper, papersBefore, papersByNumber } from '../queries/papers.ts';
-import { countVerdicts } from '../queries/verdicts.ts';
 import { parseQuestion } from '../search/parse.ts';
 import { searchPapers } from '../search/search.ts';
 import type { Services } from '../services.ts';
@@ -90,10 +89,10 @@ export function api(
       return context.json({ error: { argument, given, allowed: issue.message } }, 400);
     },
   });
-  const counts = countVerdicts(ledger.verdicts);
   const originOf = (url: string) => origin ?? new URL(url).origin;
 
   app.openapi(routes.daily, async (context) => {
+    const { counts } = await ledger.read();
     const { date, week, month, sort, p, limit, submitter } = context.req.valid('query');
     // papers come from lists: nobody has submitted one
     if (submitter !== undefined && submitter !== 'saccade') return context.json([], 200);
@@ -113,6 +112,7 @@ export function api(
   });
 
   app.openapi(routes.search, async (context) => {
+    const { counts } = await ledger.read();
     const { q, limit } = context.req.valid('query');
     const question = parseQuestion(q);
     const exact = question.jump && (await findPaper(database, { arxiv: question.jump.id }));
@@ -129,6 +129,7 @@ export function api(
   });
 
   app.openapi(routes.list, async (context) => {
+    const { counts } = await ledger.read();
     const { cursor, limit } = context.req.valid('query');
     const papers = await papersBefore(database, cursor ? Number(cursor) : null, limit);
     if (papers.length === limit)
@@ -140,6 +141,7 @@ export function api(
   });
 
   app.openapi(routes.paper, async (context) => {
+    const { counts, verdicts } = await ledger.read();
     const { id } = context.req.valid('param');
     const arxiv = parseArxivId(id);
     if (!arxiv && !slugSchema.safeParse(id).success)
@@ -163,13 +165,13 @@ export function api(
         numTotalDatasets: 0 as const,
         linkedSpaces: [],
         numTotalSpaces: 0 as const,
-        saccade: { ...view.saccade, ledger: ledger.verdicts.filter(({ slug }) => slug === paper.slug) },
+        saccade: { ...view.saccade, ledger: verdicts.filter(({ slug }) => slug === paper.slug) },
       },
       200,
     );
   });
 
-  app.openapi(routes.ledger, (context) => context.json([...ledger.verdicts], 200));
+  app.openapi(routes.ledger, async (context) => context.json([...(await ledger.read()).verdicts], 200));
 
   app.doc31('/openapi.json', {
     openapi: '3.1.0',

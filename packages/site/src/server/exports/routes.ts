@@ -38,7 +38,7 @@ export function exports({ database, ledger }: Pick<Services, 'database' | 'ledge
         { status: 404 },
       );
     const citation = citationOf(paper);
-    const verdicts = ledger.verdicts.filter(({ slug }) => slug === paper.slug);
+    const verdicts = (await ledger.read()).verdicts.filter(({ slug }) => slug === paper.slug);
     const text = {
       md: () => markdownOf(paper, verdicts, `${origin ?? new URL(url).origin}/papers/${paper.slug}`),
       bib: () => bibtexOf(citation),

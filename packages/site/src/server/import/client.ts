@@ -105,6 +105,11 @@ async function giveTurn(database: Database, group: string, heldMs: number): Prom
   );
 }
 
+/** In the place of a client where the network must not be asked. */
+export const noNetwork = async (): Promise<never> => {
+  throw new SourceError('SACCADE_OFFLINE is set, so nothing is asked of the network');
+};
+
 interface Refused {
   status: number;
   retryAfterMs?: number;

@@ -1,6 +1,6 @@
 /** A paper as a source tells it. null: the source does not say. Texts are as given, with LaTeX, on one line. */
 export interface ImportedPaper {
-  source: 'arxiv' | 'huggingface' | 'bibtex';
+  source: 'arxiv' | 'huggingface' | 'bibtex' | 'reader';
   /** arXiv id without version. */
   arxiv: string | null;
   version: number | null;

@@ -52,11 +52,16 @@ export async function storePapers(
   zone: string,
 ): Promise<Stored> {
   const stored: Stored = { added: 0, changed: 0, unchanged: 0 };
-  for (const paper of papers) stored[await database.transaction((inner) => storeOne(inner, paper, zone))]++;
+  for (const paper of papers) stored[await database.transaction((inner) => storePaper(inner, paper, zone))]++;
   return stored;
 }
 
-async function storeOne(database: Queries, paper: ImportedPaper, zone: string): Promise<keyof Stored> {
+/** Stores one paper as storePapers does, within a transaction of the caller. */
+export async function storePaper(
+  database: Queries,
+  paper: ImportedPaper,
+  zone: string,
+): Promise<keyof Stored> {
   const slug = slugOf(paper);
   const [known] = await database.query<Row>(
     `SELECT ${columns} FROM papers WHERE ($1::text IS NOT NULL AND arxiv = $1) OR ($2::text IS NOT NULL AND doi = $2) OR (slug = $3 AND source = 'bibtex')

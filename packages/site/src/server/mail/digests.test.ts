@@ -1,7 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { simpleParser } from 'mailparser';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Viewer } from '../accounts/accounts.ts';
 import type { Database } from '../database.ts';
+import { answerFrom } from '../queries/answers.ts';
+import { newFor, saveSearch, searchesOf } from '../queries/searches.ts';
 import {
   ask,
   confirmSubscription,
@@ -11,8 +14,10 @@ import {
   sweepPending,
   unsubscribe,
 } from '../queries/subscribers.ts';
+import { indexPapers } from '../search/index-papers.ts';
 import { onEachEngine } from '../testing/databases.ts';
 import { type MailRules, type MailServer, mailServer } from '../testing/mail-server.ts';
+import { person } from '../testing/people.ts';
 import { planDigests, sendDigests } from './digests.ts';
 import { smtp } from './smtp.ts';
 
@@ -219,5 +224,86 @@ onEachEngine('digests', (open) => {
     expect(await editionsMailed(database)).toEqual([
       { edition: '2026-03-03', planned: 0, sent: 1, unconfirmed: 0, failed: 0 },
     ]);
+  });
+
+  describe('saved searches', () => {
+    const paper = (slug: string, title: string, listedOn: string | null) =>
+      database.query(
+        `INSERT INTO papers (slug, title, listed_on, links, family, summary) VALUES ($1, $2, $3, '[]', 'local', 'Sliding.')`,
+        [slug, title, listedOn],
+      );
+    const mailsTo = async (address: string) =>
+      Promise.all(server.mails.filter(({ to }) => to === address).map(({ raw }) => simpleParser(raw)));
+    const countIn = (text: string | undefined, word: string) => (text ?? '').split(word).length - 1;
+    let ada: Viewer;
+    beforeEach(async () => {
+      ada = await person(database, 'ada');
+      await subscribe('ada@example.org');
+      await subscribe('bob@example.org');
+      await indexPapers(database);
+      const answer = answerFrom(database);
+      for (const [name, query] of [
+        ['a <b>window</b>', 'q=windowed'],
+        ['sliding', 'q=sliding+windowed'],
+      ])
+        await saveSearch(database, { userId: ada.id, name, query, answer });
+      await paper('found', 'Windowed attention', '2026-03-03');
+      await paper('unlisted', 'Windowed and unlisted', null);
+      await indexPapers(database);
+      return async () => {
+        await database.query('DELETE FROM users');
+        await database.query("DELETE FROM papers WHERE slug IN ('found', 'unlisted', 'later')");
+      };
+    });
+
+    test('a new paper that matches comes in one digest, once, and to nobody else as a match', async () => {
+      await plan('2026-03-04T09:00Z');
+      expect(await send()).toEqual({ sent: 2, failed: 0 });
+      const [mail] = await mailsTo('ada@example.org');
+      expect(mail.subject).toBe('4 papers, 2026-03-03');
+      for (const part of [mail.text, String(mail.html)]) {
+        expect(countIn(part, `${origin}/papers/found`)).toBe(1);
+        expect(countIn(part, `${origin}/papers/unlisted`)).toBe(1);
+        expect(part).toContain('Title of tuesday-too');
+        expect(part).toContain(`${origin}/?q=windowed`);
+      }
+      expect(mail.text).toContain('New for your search “a <b>window</b>”');
+      expect(mail.html).toContain('a &lt;b&gt;window&lt;/b&gt;');
+      const [other] = await mailsTo('bob@example.org');
+      expect(other.text).not.toContain('New for your search');
+      expect(other.text).not.toContain('unlisted');
+      expect(countIn(other.text, `${origin}/papers/found`)).toBe(1);
+
+      // The library knows that it was told, and the next digest tells what is new since.
+      const answer = answerFrom(database);
+      for (const search of await searchesOf(database, ada.id))
+        expect(await newFor(database, search, answer)).toEqual([]);
+      await paper('later', 'Windowed later', '2026-03-05');
+      await indexPapers(database);
+      await plan('2026-03-06T09:00Z');
+      await send();
+      const [, next] = await mailsTo('ada@example.org');
+      expect(countIn(next.text, '/papers/found') + countIn(next.text, '/papers/unlisted')).toBe(0);
+      expect(countIn(next.text, '/papers/later')).toBe(1);
+    });
+
+    test('a second try tells the same; what never arrives is new again', async () => {
+      await plan('2026-03-04T09:00Z');
+      rules.refuse = () => 450;
+      expect(await send()).toEqual({ sent: 0, failed: 2 });
+      rules.refuse = undefined;
+      await database.query('UPDATE deliveries SET try_at = now()');
+      expect(await send()).toEqual({ sent: 2, failed: 0 });
+      const [mail] = await mailsTo('ada@example.org');
+      expect(countIn(mail.text, '/papers/unlisted')).toBe(1);
+
+      await paper('later', 'Windowed later', '2026-03-05');
+      await indexPapers(database);
+      await plan('2026-03-06T09:00Z');
+      rules.refuse = () => 550;
+      expect(await send()).toEqual({ sent: 0, failed: 2 });
+      const [search] = await searchesOf(database, ada.id);
+      expect(await newFor(database, search, answerFrom(database))).toEqual(['later']);
+    });
   });
 });

@@ -9,6 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../database.ts';
 import { excerpt } from '../queries/papers.ts';
+import { type Found, giveBack, takeFound } from './found.ts';
 import type { Mailer } from './mailer.ts';
 import { type DigestPaper, digestMail } from './messages.ts';
 
@@ -63,6 +64,8 @@ interface Delivery {
   attempts: number;
   email: string;
   token: string;
+  /** What it tells of saved searches, once that is chosen. */
+  found: Found[] | null;
 }
 
 export interface Sending {
@@ -90,7 +93,10 @@ export async function sendDigests(sending: Sending): Promise<{ sent: number; fai
       const delivery = await claimOne(sending, claim);
       if (!delivery) return;
       const papers = await papersOf(delivery.firstDay, delivery.edition);
-      counts[await deliver(sending, delivery, claim, papers)]++;
+      const found = delivery.found ?? (await takeFound(database, delivery, claim));
+      // Somebody else has it by now.
+      if (!found) counts.failed++;
+      else counts[await deliver(sending, { ...delivery, found }, claim, papers)]++;
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
@@ -110,7 +116,8 @@ async function claimOne(
      UPDATE deliveries d SET state = 'claimed', claim = $1, attempts = attempts + 1,
        claimed_until = now() + make_interval(secs => $2)
      FROM next WHERE d.subscriber_id = next.subscriber_id AND d.edition = next.edition
-     RETURNING d.subscriber_id AS "subscriberId", d.edition, d.first_day AS "firstDay", d.attempts, next.email, next.token`,
+     RETURNING d.subscriber_id AS "subscriberId", d.edition, d.first_day AS "firstDay", d.attempts, d.found,
+       next.email, next.token`,
     [claim, leaseSeconds],
   );
   return row;
@@ -123,7 +130,7 @@ class Lost extends Error {
 
 async function deliver(
   { database, mailer, origin }: Sending,
-  delivery: Delivery,
+  delivery: Delivery & { found: Found[] },
   claim: string,
   papers: readonly DigestPaper[],
 ): Promise<'sent' | 'failed'> {
@@ -137,7 +144,8 @@ async function deliver(
   };
   let handed = false;
   try {
-    const message = digestMail({ ...delivery, to: email, origin, papers });
+    const found = await withPapers(database, delivery.found);
+    const message = digestMail({ ...delivery, found, to: email, origin, papers });
     await mailer.send(message, async () => {
       if (!(await step('claimed', "state = 'handed'"))) throw new Lost();
       handed = true;
@@ -161,25 +169,51 @@ async function deliver(
       responseCode ?? null,
       5 * 3 ** (delivery.attempts - 1),
     );
-    if (last)
+    if (last) {
+      await giveBack(database, delivery.found);
       await database.query(
         `UPDATE subscribers SET failures = failures + 1,
            state = CASE WHEN $2::boolean OR failures + 1 >= $3 THEN 'paused' ELSE state END WHERE id = $1`,
         [subscriberId, noMailbox, MOST_FAILURES],
       );
+    }
     return 'failed';
   }
 }
 
+const paperColumns = 'slug, title, summary, abstract, author_count AS "authorCount"';
+
 /** The papers of an edition, the hottest first. */
 async function papersBetween(database: Database, firstDay: string, edition: string): Promise<DigestPaper[]> {
-  const rows = await database.query<DigestPaper & { abstract: string | null }>(
-    `SELECT slug, title, summary, abstract, author_count AS "authorCount" FROM papers WHERE listed_on BETWEEN $1 AND $2
-     ORDER BY hot DESC NULLS LAST, slug`,
+  const rows = await database.query<DigestRow>(
+    `SELECT ${paperColumns} FROM papers WHERE listed_on BETWEEN $1 AND $2 ORDER BY hot DESC NULLS LAST, slug`,
     [firstDay, edition],
   );
-  return rows.map(({ abstract, ...paper }) => ({ ...paper, summary: paper.summary ?? excerpt(abstract) }));
+  return rows.map(digestPaper);
 }
+
+/** What was found with the facts of its papers; a paper that is gone by now is left out. */
+async function withPapers(
+  database: Database,
+  found: readonly Found[],
+): Promise<(Omit<Found, 'slugs'> & { papers: DigestPaper[] })[]> {
+  if (found.length === 0) return [];
+  const rows = await database.query<DigestRow>(
+    `SELECT ${paperColumns} FROM papers WHERE slug = ANY($1::text[])`,
+    [found.flatMap(({ slugs }) => slugs)],
+  );
+  const known = new Map(rows.map((row) => [row.slug, digestPaper(row)]));
+  return found.map(({ slugs, ...search }) => ({
+    ...search,
+    papers: slugs.flatMap((slug) => known.get(slug) ?? []),
+  }));
+}
+
+type DigestRow = DigestPaper & { abstract: string | null };
+const digestPaper = ({ abstract, ...paper }: DigestRow): DigestPaper => ({
+  ...paper,
+  summary: paper.summary ?? excerpt(abstract),
+});
 
 /** Subscribers of one edition get the same papers: they are read once in a run. */
 function remembered<Value>(

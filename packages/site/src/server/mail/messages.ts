@@ -71,44 +71,72 @@ export function digestMail(digest: {
   edition: string;
   origin: string;
   papers: readonly DigestPaper[];
+  /** New answers to the reader's saved searches; they come first, and a paper among them not again below. */
+  found: readonly { name: string; query: string; papers: readonly DigestPaper[] }[];
 }): Message {
-  const { to, subscriberId, token, firstDay, edition, origin, papers } = digest;
+  const { to, subscriberId, token, firstDay, edition, origin, found } = digest;
   const { hostname } = new URL(origin);
   const manage = `${origin}/unsubscribe/${token}`;
   const days = firstDay === edition ? edition : `${firstDay} to ${edition}`;
+  const told = new Set(found.flatMap(({ papers }) => papers.map(({ slug }) => slug)));
+  const papers = digest.papers.filter(({ slug }) => !told.has(slug));
   const shown = papers.slice(0, MOST_PAPERS);
   const rest = papers.length - shown.length;
   const more = rest > 0 ? `and ${rest} more on ${origin}` : '';
-  const authors = ({ authorCount }: DigestPaper) =>
-    authorCount === null ? '' : ` (${authorCount} ${authorCount === 1 ? 'author' : 'authors'})`;
-  const text = shown.map((paper) =>
-    [`${paper.title}${authors(paper)}`, paper.summary, `${origin}/papers/${paper.slug}\n`]
-      .filter(Boolean)
-      .join('\n'),
-  );
-  const html = shown.map(
-    (paper) =>
-      `<h2 style="font-size:1.1em"><a href="${escapeHtml(`${origin}/papers/${paper.slug}`)}">${escapeHtml(paper.title)}</a>${authors(paper)}</h2>${paper.summary ? `\n<p>${escapeHtml(paper.summary)}</p>` : ''}`,
-  );
+  const sections = found.map(({ name, query, papers }) => ({
+    heading: `New for your search “${name}”`,
+    address: `${origin}/?${query}`,
+    papers,
+  }));
+  const count = told.size + papers.length;
+  const listed = papers.length > 0 ? `Papers listed ${days}` : '';
+  const text = [
+    ...sections.flatMap(({ heading, address, papers }) => [
+      `${heading}: ${address}\n`,
+      ...papers.map((paper) => asText(paper, origin)),
+    ]),
+    ...(sections.length > 0 && listed ? [`${listed}\n`] : []),
+    ...shown.map((paper) => asText(paper, origin)),
+    more,
+    `Change the hour, or unsubscribe: ${manage}`,
+  ];
+  const html = [
+    ...sections.flatMap(({ heading, address, papers }) => [
+      `<p><a href="${escapeHtml(address)}">${escapeHtml(heading)}</a></p>`,
+      ...papers.map((paper) => asHtml(paper, origin)),
+    ]),
+    ...(listed ? [`<p>${listed}.</p>`] : []),
+    ...shown.map((paper) => asHtml(paper, origin)),
+  ];
   return {
     to,
-    subject: `${papers.length} ${papers.length === 1 ? 'paper' : 'papers'}, ${days}`,
+    subject: `${count} ${count === 1 ? 'paper' : 'papers'}, ${days}`,
     messageId: `<digest-${edition}-${subscriberId}@${hostname}>`,
     headers: {
       'List-Id': `Saccade papers <papers.${hostname}>`,
       'List-Unsubscribe': `<${manage}>`,
       'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
     },
-    text: [...text, more, `Change the hour, or unsubscribe: ${manage}`].filter(Boolean).join('\n'),
+    text: text.filter(Boolean).join('\n'),
     html: `<!doctype html>
 <html lang="en"><body style="max-width:40em;font-family:serif;line-height:1.5">
-<p>Papers listed ${days}.</p>
 ${html.join('\n')}
 ${more && `<p>${escapeHtml(more)}</p>\n`}<p><small><a href="${escapeHtml(manage)}">Change the hour, or unsubscribe</a></small></p>
 </body></html>
 `,
   };
 }
+
+const authorsOf = ({ authorCount }: DigestPaper) =>
+  authorCount === null ? '' : ` (${authorCount} ${authorCount === 1 ? 'author' : 'authors'})`;
+
+const asText = (paper: DigestPaper, origin: string) =>
+  [`${paper.title}${authorsOf(paper)}`, paper.summary, `${origin}/papers/${paper.slug}\n`]
+    .filter(Boolean)
+    .join('\n');
+
+const asHtml = (paper: DigestPaper, origin: string) =>
+  `<h2 style="font-size:1.1em"><a href="${escapeHtml(`${origin}/papers/${paper.slug}`)}">${escapeHtml(paper.title)}</a>${authorsOf(paper)}</h2>${paper.summary ? `\n<p>${escapeHtml(paper.summary)}</p>` : ''}`;
 
 const named: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 

@@ -1,8 +1,9 @@
-import type { FeedQuery } from '../../shared/schemas.ts';
+import { type FeedQuery, feedQuery } from '../../shared/schemas.ts';
 import type { Database } from '../database.ts';
 import { parseQuestion } from '../search/parse.ts';
 import { MOST_ANSWERS, searchPapers } from '../search/search.ts';
 import { feed, numbersThatRun } from './papers.ts';
+import type { Answer } from './searches.ts';
 
 type Asked = Pick<FeedQuery, 'q' | 'family' | 'runs'>;
 
@@ -25,3 +26,11 @@ export async function slugsOf(database: Database, asked: Asked): Promise<string[
   );
   return rows.map(({ slug }) => slug);
 }
+
+/** The feed's own search. A stored query that it no longer understands finds nothing. */
+export const answerFrom =
+  (database: Database): Answer =>
+  async (query) => {
+    const parsed = feedQuery.safeParse(Object.fromEntries(query));
+    return parsed.success ? slugsOf(database, parsed.data) : [];
+  };

@@ -79,7 +79,8 @@ export async function newFor(
   return matching.filter((slug) => !known.has(slug));
 }
 
-async function see(inner: Queries, id: string, slugs: readonly string[]): Promise<string[]> {
+/** Counts papers as seen by a search. Returns those that were not before, in their order. */
+export async function see(inner: Queries, id: string, slugs: readonly string[]): Promise<string[]> {
   const rows = await inner.query<{ slug: string }>(
     `INSERT INTO saved_search_seen (search_id, slug) SELECT $1, slug FROM papers WHERE slug = ANY($2::text[])
      ON CONFLICT DO NOTHING RETURNING slug`,

@@ -110,6 +110,9 @@ export async function exportOf(database: Queries, id: string): Promise<Record<st
       `SELECT state, cadence, hour, zone, consent, source, created_at AS "createdAt", confirmed_at AS "confirmedAt"
        FROM subscribers WHERE email = (SELECT email FROM users WHERE id = $1)`,
     ),
+    submissions: await rows(
+      'SELECT arxiv, source, paper, note, status, reason, created_at AS "createdAt" FROM submissions WHERE user_id = $1 ORDER BY created_at',
+    ),
     authorships: await rows(
       'SELECT slug, author_name AS "authorName", evidence, status, reason, created_at AS "createdAt" FROM authorships WHERE user_id = $1 ORDER BY created_at',
     ),
@@ -174,12 +177,18 @@ export async function markRead(database: Queries, id: string): Promise<void> {
   await database.query('UPDATE notifications SET read_at = now() WHERE user_id = $1 AND read_at IS NULL', [
     id,
   ]);
+  await database.query(
+    'UPDATE submissions SET read_at = now() WHERE user_id = $1 AND decided_at IS NOT NULL AND read_at IS NULL',
+    [id],
+  );
 }
 
 export async function unreadCount(database: Queries, id: string): Promise<number> {
   const [{ count }] = await database.query<{ count: number }>(
-    `SELECT count(*) AS count FROM notifications n JOIN comments c ON c.id = n.comment_id
-     WHERE n.user_id = $1 AND n.read_at IS NULL AND c.removed_at IS NULL`,
+    `SELECT (SELECT count(*) FROM notifications n JOIN comments c ON c.id = n.comment_id
+         WHERE n.user_id = $1 AND n.read_at IS NULL AND c.removed_at IS NULL)
+       + (SELECT count(*) FROM submissions
+         WHERE user_id = $1 AND decided_at IS NOT NULL AND read_at IS NULL) AS count`,
     [id],
   );
   return count;

@@ -5,7 +5,8 @@ import type { Hono } from 'hono';
 import { createApp } from '../app.ts';
 import { readBench } from '../bench.ts';
 import type { Database } from '../database.ts';
-import { readLedger } from '../ledger.ts';
+import { createLedger, readLedger } from '../ledger.ts';
+import { createLimits } from '../limits.ts';
 import { outbox } from '../mail/outbox.ts';
 import { preparePapers } from '../prepare.ts';
 import { seed } from '../seed.ts';
@@ -33,12 +34,19 @@ export async function openSite(
   await seed(database);
   await preparePapers(database, zone);
   await storeLedger(folder, ledgerFile());
-  const ledger = readLedger(folder, (message) => {
+  const stored = readLedger(folder, (message) => {
     throw new Error(message);
   });
+  const ledger = createLedger(stored, database);
   const bench = readBench(folder, () => {});
   const app = createApp({
-    services: { database, ledger, bench, mailer: outbox(join(folder, 'outbox')) },
+    services: {
+      database,
+      ledger,
+      bench,
+      mailer: outbox(join(folder, 'outbox')),
+      limits: createLimits(database, 'a secret of tests'),
+    },
     pages: async () => new Response('a page', { headers: { 'Content-Type': 'text/html' } }),
     client: folder,
     labAssets: join(import.meta.dirname, '../../../../papers/assets'),

@@ -33,6 +33,7 @@ export async function start(
       DATABASE_URL: '',
       PORT: port,
       HOST: '127.0.0.1',
+      SACCADE_OFFLINE: '1',
       SACCADE_DATA: data,
       SACCADE_RESULTS: results,
       SACCADE_BENCH: join(results, '../bench'),

@@ -9,8 +9,12 @@ export function Tabs({ isAdmin }: { isAdmin: boolean }) {
       <nav className="tabs" aria-label="Moderation">
         <NavLink to="/admin/reports">Reports</NavLink>
         <NavLink to="/admin/claims">Claims</NavLink>
+        <NavLink to="/admin/submissions">Submissions</NavLink>
         <NavLink to="/admin/accounts">Accounts</NavLink>
+        <NavLink to="/admin/measurements">Measurements</NavLink>
+        <NavLink to="/admin/machines">Machines</NavLink>
         <NavLink to="/admin/audit">Audit</NavLink>
+        {isAdmin && <NavLink to="/admin/imports">Imports</NavLink>}
         {isAdmin && <NavLink to="/admin/outbox">Outbox</NavLink>}
         {isAdmin && <NavLink to="/admin/jobs">Jobs</NavLink>}
       </nav>

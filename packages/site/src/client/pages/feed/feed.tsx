@@ -58,7 +58,7 @@ export default function Feed() {
           <a href={`https://arxiv.org/abs/${missing}`} rel="noopener">
             arXiv {missing}
           </a>{' '}
-          is not among the papers here.
+          is not among the papers here. <Link to={`/submit?paper=${missing}`}>Submit it</Link>
         </p>
       )}
       {papers.length === 0 && !missing && (

@@ -1,7 +1,6 @@
 import { data, redirect } from 'react-router';
 import { answersTo } from '../../../server/queries/answers.ts';
 import { cardsByNumber, type FeedPage, feed, findPaper, PAGE_SIZE } from '../../../server/queries/papers.ts';
-import { countVerdicts } from '../../../server/queries/verdicts.ts';
 import { votedFor } from '../../../server/queries/votes.ts';
 import { parseQuestion } from '../../../server/search/parse.ts';
 import { MOST_ANSWERS } from '../../../server/search/search.ts';
@@ -32,7 +31,7 @@ export async function cardsFor(
   const viewer = await accounts.viewer(request);
   const slugs = papers.map(({ slug }) => slug);
   const voted = viewer ? await votedFor(database, viewer.id, slugs) : new Set<string>();
-  const counts = countVerdicts(ledger.verdicts);
+  const { counts } = await ledger.read();
   return {
     loggedIn: viewer !== undefined,
     papers: papers.map((paper) => ({

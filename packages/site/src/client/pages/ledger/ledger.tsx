@@ -7,10 +7,11 @@ export const meta = () => [{ title: 'Ledger · Saccade' }];
 
 export async function loader() {
   const { database, ledger } = services();
-  const measured = [...new Set(ledger.verdicts.map(({ slug }) => slug))];
+  const { verdicts } = await ledger.read();
+  const measured = [...new Set(verdicts.map(({ slug }) => slug))];
   const [titles, all] = await Promise.all([titlesOf(database, measured), countPapers(database)]);
   return {
-    verdicts: ledger.verdicts,
+    verdicts,
     titles: Object.fromEntries(titles),
     without: all - titles.size,
   };

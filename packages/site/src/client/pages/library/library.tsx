@@ -1,6 +1,7 @@
 import { Form, Link, useActionData, useLoaderData } from 'react-router';
 import { type ActionError, viewerOf } from '../../../server/act.ts';
-import { answer, libraryAction } from '../../../server/actions/library.ts';
+import { libraryAction } from '../../../server/actions/library.ts';
+import { answerFrom } from '../../../server/queries/answers.ts';
 import { libraryOf, tagsOf } from '../../../server/queries/library.ts';
 import { titlesOf } from '../../../server/queries/papers.ts';
 import { newFor, searchesOf } from '../../../server/queries/searches.ts';
@@ -26,7 +27,7 @@ export async function loader({ request }: { request: Request }) {
     searchesOf(database, id),
   ]);
   const like = tag ? recommend(await corpus(), new Set(papers.map(({ slug }) => slug)), 5) : [];
-  const fresh = await Promise.all(searches.map((search) => newFor(database, search, answer)));
+  const fresh = await Promise.all(searches.map((search) => newFor(database, search, answerFrom(database))));
   const titles = await titlesOf(database, [...like.map(({ slug }) => slug), ...fresh.flat()]);
   const titled = (slug: string) => ({ slug, title: titles.get(slug) ?? slug });
   return {
@@ -108,6 +109,12 @@ export default function Library() {
         <h2 id="searches">Saved searches</h2>
         {searches.length === 0 && (
           <p className="quiet">None yet. Search the papers, and save the search there.</p>
+        )}
+        {searches.length > 0 && (
+          <p className="quiet">
+            What is new is told once: here until you have seen it, or before that in your{' '}
+            <Link to="/subscribe">papers by mail</Link>, if they go to this account’s address.
+          </p>
         )}
         <ul className="comments">
           {searches.map(({ id, name, query, fresh, count }) => (

@@ -1,5 +1,6 @@
 import { findRunnable } from '@saccade/papers';
 import { data, Link, redirect, useLoaderData } from 'react-router';
+import { mayActAs } from '../../../server/accounts/accounts.ts';
 import { paperAction } from '../../../server/actions/paper.ts';
 import { citationOf } from '../../../server/exports/citation.ts';
 import { bibtexOf, citationTags } from '../../../server/exports/formats.ts';
@@ -10,12 +11,14 @@ import { findPaper } from '../../../server/queries/papers.ts';
 import { votedFor } from '../../../server/queries/votes.ts';
 import { similarPapers } from '../../../server/search/similar.ts';
 import { services } from '../../../server/services.ts';
+import { allWorkers } from '../../../server/workers/workers.ts';
 import { parseArxivId } from '../../../shared/arxiv-id.ts';
 import { slugSchema } from '../../../shared/schemas.ts';
 import { dateInWords, Facts } from '../../components/facts.tsx';
 import { LedgerTable, OpenClaims } from '../../components/verdicts.tsx';
 import { Vote } from '../../components/vote.tsx';
 import { actionHeaders } from '../../headers.ts';
+import { Again } from './again.tsx';
 import { Authorship } from './authorship.tsx';
 import { Discussion } from './discussion.tsx';
 import { Keep } from './keep.tsx';
@@ -36,7 +39,7 @@ export async function loader({ request, params }: { request: Request; params: { 
   const citation = citationOf(paper);
   const viewer = await accounts.viewer(request);
   const runnable = findRunnable(paper.slug);
-  const verdicts = ledger.verdicts.filter((verdict) => verdict.slug === paper.slug);
+  const verdicts = (await ledger.read()).verdicts.filter((verdict) => verdict.slug === paper.slug);
   const measured = new Set(verdicts.map(({ id }) => id));
   const claims = runnable ? await runnable.claims() : [];
   return {
@@ -59,6 +62,15 @@ export async function loader({ request, params }: { request: Request; params: { 
     authorsHere: await authorsHere(database, paper.slug),
     keeping: viewer && (await keepingOf(database, viewer.id, paper.slug)),
     verdicts,
+    known: new URL(request.url).searchParams.has('known'),
+    // Only who may queue a measurement learns which machines there are.
+    workers: mayActAs(viewer, 'curator')
+      ? Object.fromEntries(
+          (await allWorkers(database))
+            .filter(({ revokedAt }) => !revokedAt)
+            .map(({ id, name }) => [name, id]),
+        )
+      : undefined,
     open: claims
       .filter(({ id }) => !measured.has(id))
       .map((claim) => ({
@@ -95,11 +107,24 @@ export const meta = ({ loaderData }: { loaderData?: Awaited<ReturnType<typeof lo
 ];
 
 export default function Paper() {
-  const { paper, bibtex, similar, voted, discussion, authorsHere, keeping, verdicts, open, method } =
-    useLoaderData<typeof loader>();
+  const {
+    paper,
+    bibtex,
+    similar,
+    voted,
+    discussion,
+    authorsHere,
+    keeping,
+    verdicts,
+    workers,
+    known,
+    open,
+    method,
+  } = useLoaderData<typeof loader>();
   return (
     <article className="page wide">
       <header className="paper-header">
+        {known && <p role="status">This paper is here already.</p>}
         <h1>{paper.title}</h1>
         <Facts paper={paper} />
         <p className="labels">
@@ -143,7 +168,7 @@ export default function Paper() {
       {method ? (
         <div>
           {/* no region of its own: the lab is one, by the same name */}
-          <h2>Lab</h2>
+          <h2 id="lab">Lab</h2>
           <p>{method.idea}</p>
           <LabMount slug={paper.slug} />
           <p>
@@ -160,7 +185,11 @@ export default function Paper() {
         <section aria-labelledby="ledger-title">
           <h2 id="ledger-title">Ledger</h2>
           {verdicts.length > 0 && (
-            <LedgerTable verdicts={verdicts} caption="What the paper reports, and what was measured here" />
+            <LedgerTable
+              verdicts={verdicts}
+              caption="What the paper reports, and what was measured here"
+              again={(row) => <Again row={row} hasLab={method !== undefined} workers={workers} />}
+            />
           )}
           {open.length > 0 && (
             <>
