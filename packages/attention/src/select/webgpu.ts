@@ -1,29 +1,22 @@
 import type { Gpu } from '../device/gpu.ts';
 import type { SelectionKernels } from './request.ts';
-import { assignClustersOnGpu } from './webgpu/assign.ts';
-import { compactOnGpu } from './webgpu/compact.ts';
-import { groupBySegmentOnGpu, invertListsOnGpu } from './webgpu/invert.ts';
-import { blockMomentsOnGpu, segmentMeanOnGpu } from './webgpu/mean.ts';
-import { topKOnGpu, topPOnGpu } from './webgpu/row-top.ts';
-import { blockScoresOnGpu } from './webgpu/scores.ts';
-import { headThresholdOnGpu } from './webgpu/segments.ts';
-import { gatherRowsOnGpu, mergeSlotsOnGpu } from './webgpu/slots.ts';
 
-/** Selection on WebGPU. Nothing visits the host. */
+/** Selection on WebGPU. Its kernels load, all together, when the first of them is called: many pages only attend. */
 export function selectionOnGpu(gpu: Gpu): SelectionKernels {
+  const loaded = async () => (await import('./webgpu/every.ts')).everySelection(gpu);
   return {
-    blockMean: async (request) => (await blockMomentsOnGpu(gpu, request, { deviation: false })).mean,
-    blockMoments: (request) => blockMomentsOnGpu(gpu, request, { deviation: true }),
-    blockScores: (request) => blockScoresOnGpu(gpu, request),
-    topK: (request) => topKOnGpu(gpu, request),
-    topP: (request) => topPOnGpu(gpu, request),
-    headThreshold: (request) => headThresholdOnGpu(gpu, request),
-    compact: (request) => compactOnGpu(gpu, request),
-    invertLists: (request) => invertListsOnGpu(gpu, request),
-    groupBySegment: (request) => groupBySegmentOnGpu(gpu, request),
-    segmentMean: (request) => segmentMeanOnGpu(gpu, request),
-    assignClusters: (request) => assignClustersOnGpu(gpu, request),
-    gatherRows: (request) => gatherRowsOnGpu(gpu, request),
-    mergeSlots: (request) => mergeSlotsOnGpu(gpu, request),
+    blockMean: async (request) => (await loaded()).blockMean(request),
+    blockMoments: async (request) => (await loaded()).blockMoments(request),
+    blockScores: async (request) => (await loaded()).blockScores(request),
+    topK: async (request) => (await loaded()).topK(request),
+    topP: async (request) => (await loaded()).topP(request),
+    headThreshold: async (request) => (await loaded()).headThreshold(request),
+    compact: async (request) => (await loaded()).compact(request),
+    invertLists: async (request) => (await loaded()).invertLists(request),
+    groupBySegment: async (request) => (await loaded()).groupBySegment(request),
+    segmentMean: async (request) => (await loaded()).segmentMean(request),
+    assignClusters: async (request) => (await loaded()).assignClusters(request),
+    gatherRows: async (request) => (await loaded()).gatherRows(request),
+    mergeSlots: async (request) => (await loaded()).mergeSlots(request),
   };
 }
