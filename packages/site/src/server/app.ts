@@ -79,7 +79,7 @@ export function createApp({ services, pages, client, labAssets, ...options }: Ap
       'Content-Disposition': `attachment; filename="${machine}-${file}"`,
     });
   });
-  app.get('/ledger/workers/:worker/:file{[a-z0-9-]+\\.json}', async (context) => {
+  app.get('/ledger/workers/:worker{[a-z0-9-]+}/:file{[a-z0-9-]+\\.json}', async (context) => {
     const { worker, file } = context.req.param();
     const found = await services.ledger.signed(worker, file.slice(0, -'.json'.length));
     if (!found)

@@ -27,7 +27,8 @@ interface Use {
   form(n: number): Record<string, string>;
   client?(n: number): number;
 }
-const uses: Record<LimitName, Use> = {
+/** Of all that a form can meet; what machines meet is tried in workers/workers.test.ts. */
+const uses: Record<Exclude<LimitName, 'worker' | 'worker refused'>, Use> = {
   'login link by client': { path: '/login', form: (n) => ({ email: `c${n}@example.org` }) },
   'login link by address': {
     path: '/login',
@@ -49,6 +50,7 @@ const uses: Record<LimitName, Use> = {
   claim: { path: '/papers/fna', form: () => ({ intent: 'claim' }) },
   account: { path: '/account', form: () => ({ intent: 'rename', name: '' }) },
   library: { path: '/library', form: () => ({ intent: 'forget', search: 'none' }) },
+  submit: { path: '/submit', form: () => ({ paper: 'none' }) },
 };
 
 test.each(Object.entries(uses))(
@@ -146,6 +148,8 @@ const pages = [
   '/papers/V.bib',
   '/papers/V.md',
   '/ledger/V/V.json',
+  '/ledger/workers/V/fna.json',
+  '/submit?paper=V&sent=V',
   '/speed/V.json',
   '/V',
 ];
@@ -182,6 +186,12 @@ test('no form fails, whatever it holds and in whatever form it comes', async () 
     '/admin/reports',
     '/admin/claims',
     '/admin/accounts',
+    '/admin/submissions',
+    '/admin/measurements',
+    '/admin/machines',
+    '/admin/imports',
+    '/submit',
+    '/worker',
     '/',
     '/api/papers',
     '/nowhere',
