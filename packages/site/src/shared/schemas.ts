@@ -45,6 +45,8 @@ export const paperDetailSchema = paperSchema.extend({
   categories: z.array(z.string()),
   doi: z.string().nullable(),
   journal: z.string().nullable(),
+  /** Name of the reader who put it forward; null: it came from a list. */
+  submitter: z.string().nullable(),
   /** Where it came from: catalogue, huggingface, arxiv, bibtex, or a reader who typed it in. */
   source: z.string(),
 });

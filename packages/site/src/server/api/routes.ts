@@ -14,7 +14,7 @@ import {
   refusalSchema,
   searchQuery,
 } from './schemas.ts';
-import { itemOf, paperOf } from './views.ts';
+import { IMPORTER, itemOf, paperOf } from './views.ts';
 
 const json = <S extends z.ZodType>(schema: S, description: string) => ({
   content: { 'application/json': { schema } },
@@ -94,8 +94,6 @@ export function api(
   app.openapi(routes.daily, async (context) => {
     const { counts } = await ledger.read();
     const { date, week, month, sort, p, limit, submitter } = context.req.valid('query');
-    // papers come from lists: nobody has submitted one
-    if (submitter !== undefined && submitter !== 'saccade') return context.json([], 200);
     const days = date
       ? editions.date.daysOf(date)
       : week
@@ -104,7 +102,9 @@ export function api(
           ? editions.month.daysOf(month)
           : undefined;
     const order = sort === 'trending' ? 'trending' : 'newest';
-    const papers = await detailedFeed(database, { days }, order, p, limit);
+    // what came from lists has Saccade as its submitter
+    const filter = { days, submitter: submitter === IMPORTER ? null : submitter };
+    const papers = await detailedFeed(database, filter, order, p, limit);
     return context.json(
       papers.map((paper) => itemOf(paper, counts, originOf(context.req.url))),
       200,

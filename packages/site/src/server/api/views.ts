@@ -10,13 +10,15 @@ type Counts = ReadonlyMap<string, Partial<Record<VerdictName, number>>>;
 const idOf = (...parts: readonly (string | number)[]) =>
   createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 24);
 
-/** Papers come from lists, not from members; a client of that API expects somebody all the same. */
-const importer = (origin: string): z.infer<typeof userSchema> => ({
-  _id: idOf('user', 'saccade'),
+/** Whose name stands for papers that came from lists: a client of that API expects somebody all the same. */
+export const IMPORTER = 'saccade';
+
+const submitterOf = (name: string | null, origin: string): z.infer<typeof userSchema> => ({
+  _id: idOf('user', name ?? IMPORTER),
   avatarUrl: `${origin}/favicon.svg`,
-  fullname: 'Saccade',
-  name: 'saccade',
-  type: 'org',
+  fullname: name ?? 'Saccade',
+  name: name ?? IMPORTER,
+  type: name === null ? 'org' : 'user',
   isPro: false,
 });
 
@@ -74,7 +76,7 @@ export function itemOf(detail: PaperDetail, counts: Counts, origin: string): z.i
     summary: paper.summary,
     thumbnail: `${origin}${thumbnails[detail.slug] ? `/assets-lab/thumbnails/${detail.slug}.png` : '/favicon.svg'}`,
     numComments: detail.comments,
-    submittedBy: importer(origin),
+    submittedBy: submitterOf(detail.submitter, origin),
     isAuthorParticipating: false,
   };
 }

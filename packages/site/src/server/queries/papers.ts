@@ -11,13 +11,17 @@ const EXCERPT = 420;
 
 const cardColumns = `slug, title, arxiv, to_char(listed_on, 'YYYY-MM-DD') AS "listedOn", author_count AS "authorCount",
   comment_count AS "commentCount", upvotes, comments, links, family, summary, left(abstract, ${2 * EXCERPT}) AS abstract`;
+/** Name of the reader who put the paper forward, null where none did. */
+const submitterColumn = `(SELECT users.name FROM submissions JOIN users ON users.id = submissions.user_id
+    WHERE submissions.arxiv = papers.arxiv AND status = 'approved' ORDER BY decided_at LIMIT 1)`;
 const instant = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 const detailColumns = `number, slug, title, arxiv, to_char(listed_on, 'YYYY-MM-DD') AS "listedOn",
   author_count AS "authorCount", comment_count AS "commentCount", upvotes, comments, links, family, summary, abstract,
   authors, abstract_source AS "abstractSource", abstract_licence AS "abstractLicence",
   ${instant('published_at')} AS "publishedAt", ${instant('revised_at')} AS "revisedAt",
   ${instant('listed_at')} AS "listedAt", ${instant('withdrawn_at')} AS "withdrawnAt",
-  ${instant('changed_at')} AS "changedAt", version, categories, doi, journal, source`;
+  ${instant('changed_at')} AS "changedAt", version, categories, doi, journal, source,
+  ${submitterColumn} AS submitter`;
 
 const slugsThatRun = runnable.map(({ slug }) => slug);
 const running = new Set(slugsThatRun);
@@ -56,6 +60,8 @@ export interface Filter {
   family?: string;
   runs?: boolean;
   days?: Days;
+  /** Name of the reader who put them forward; null: those that came from lists. */
+  submitter?: string | null;
 }
 
 /** In which order: the latest listed first and those without a day last, or by hotness (see counts.ts). */
@@ -67,13 +73,14 @@ const orders: Record<Order, string> = {
 };
 
 function conditionsOf(
-  { family, runs: onlyRunning, days }: Filter,
+  { family, runs: onlyRunning, days, submitter }: Filter,
   place: (value: unknown) => string,
 ): string {
   const conditions: string[] = [];
   if (family) conditions.push(`family = ${place(family)}`);
   if (onlyRunning) conditions.push(`slug = ANY(${place(slugsThatRun)}::text[])`);
   if (days) conditions.push(`listed_on BETWEEN ${place(days.from)}::date AND ${place(days.to)}::date`);
+  if (submitter !== undefined) conditions.push(`${submitterColumn} IS NOT DISTINCT FROM ${place(submitter)}`);
   return conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
 }
 

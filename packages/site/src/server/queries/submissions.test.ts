@@ -86,6 +86,11 @@ onEachEngine('submissions', (open) => {
       listedOn: new Date().toISOString().slice(0, 10),
     });
     expect((await site.get('/api/papers/search?q=attention+on+tuesdays')).text).toContain('2611.01234');
+    const [theirs] = JSON.parse((await site.get('/api/daily_papers?submitter=ada')).text);
+    expect(theirs).toMatchObject({ paper: { id: '2611.01234' }, submittedBy: { name: 'ada', type: 'user' } });
+    expect((await site.get('/api/daily_papers?submitter=saccade&limit=100')).text).not.toContain(
+      '2611.01234',
+    );
     expect((await submissionsOf(database, ada.id))[0]).toMatchObject({ slug: '2611-01234', isNew: true });
     expect(await unreadCount(database, ada.id)).toBe(1);
     await markRead(database, ada.id);
