@@ -108,6 +108,7 @@ async function main(): Promise<void> {
       // Behind a proxy the address that readers use is not the one that requests arrive at.
       pages: pageCache({
         database,
+        refresh: services.ledger.refresh,
         pages: createRequestHandler({ ...build, allowedActionOrigins: [new URL(origin).host] }, 'production'),
       }),
       client: join(site, 'build/client'),

@@ -29,6 +29,8 @@ export interface PageCacheOptions {
   database: Database;
   /** Renders a page. */
   pages: (request: Request) => Promise<Response>;
+  /** Reads again what else a page is made of and may be older than the database; awaited before a page that is to be kept. */
+  refresh?: () => Promise<void>;
   now?: () => number;
 }
 
@@ -37,7 +39,7 @@ export interface PageCacheOptions {
  * request asks the database for the number that rises with each such change (060-page-version.sql), so an answer holds
  * all that was committed before its request came, by this process or by another. Everything else is rendered each time.
  */
-export function pageCache({ database, pages, now = Date.now }: PageCacheOptions) {
+export function pageCache({ database, pages, refresh, now = Date.now }: PageCacheOptions) {
   const kept = new Map<string, Page>();
   const rendering = new Map<string, Promise<Page | Response>>();
   let bytes = 0;
@@ -62,6 +64,7 @@ export function pageCache({ database, pages, now = Date.now }: PageCacheOptions)
   };
 
   async function render(key: string, request: Request, version: number): Promise<Page | Response> {
+    await refresh?.();
     const response = await pages(request);
     if (response.status !== 200 || response.headers.has('Set-Cookie')) return response;
     const html = Buffer.from(await response.arrayBuffer());
