@@ -2,6 +2,7 @@ import type { Viewer } from '../accounts/accounts.ts';
 import type { Database, Queries } from '../database.ts';
 import { Refused } from '../refused.ts';
 import { audit } from './moderation.ts';
+import { withPlainTitles } from './titles.ts';
 
 /** A claim to have written a paper, as its claimant and the curators see it. */
 export interface AuthorshipView {
@@ -86,17 +87,22 @@ export async function decideClaim(
 
 /** Claims that wait, the oldest first, then the latest that were decided. */
 export function allClaims(database: Queries): Promise<AuthorshipView[]> {
-  return database.query(
-    `SELECT ${columns} FROM ${tables}
-     ORDER BY a.status <> 'pending', CASE WHEN a.status = 'pending' THEN a.created_at END, a.decided_at DESC LIMIT 100`,
+  return withPlainTitles(
+    database.query<AuthorshipView>(
+      `SELECT ${columns} FROM ${tables}
+       ORDER BY a.status <> 'pending', CASE WHEN a.status = 'pending' THEN a.created_at END, a.decided_at DESC LIMIT 100`,
+    ),
   );
 }
 
 /** The claims of one account, the newest first. */
 export function claimsOf(database: Queries, userId: string): Promise<AuthorshipView[]> {
-  return database.query(`SELECT ${columns} FROM ${tables} WHERE a.user_id = $1 ORDER BY a.created_at DESC`, [
-    userId,
-  ]);
+  return withPlainTitles(
+    database.query<AuthorshipView>(
+      `SELECT ${columns} FROM ${tables} WHERE a.user_id = $1 ORDER BY a.created_at DESC`,
+      [userId],
+    ),
+  );
 }
 
 /** Names of the accounts that are confirmed to have written a paper. */

@@ -1,6 +1,7 @@
 import type { ReadState } from '../../shared/social.ts';
 import type { Queries } from '../database.ts';
 import { Refused } from '../refused.ts';
+import { withPlainTitles } from './titles.ts';
 
 /** What an account keeps of one paper. */
 export interface Keeping {
@@ -56,11 +57,13 @@ export function libraryOf(
   userId: string,
   { tag, state }: { tag?: string; state?: ReadState } = {},
 ): Promise<KeptPaper[]> {
-  return database.query(
-    `SELECT l.slug, p.title, ${columns}, l.changed_at AS "changedAt" FROM library l JOIN papers p USING (slug)
+  return withPlainTitles(
+    database.query<KeptPaper>(
+      `SELECT l.slug, p.title, ${columns}, l.changed_at AS "changedAt" FROM library l JOIN papers p USING (slug)
      WHERE l.user_id = $1 AND ($2::text IS NULL OR $2 = ANY(l.tags)) AND ($3::text IS NULL OR l.state = $3)
      ORDER BY l.changed_at DESC, l.slug LIMIT 500`,
-    [userId, tag ?? null, state ?? null],
+      [userId, tag ?? null, state ?? null],
+    ),
   );
 }
 

@@ -3,6 +3,7 @@ import type { Database, Queries } from '../database.ts';
 import { Refused } from '../refused.ts';
 import { slugOf } from './comments.ts';
 import { lockPaper, recount, recountAllOf } from './counts.ts';
+import { withPlainTitles } from './titles.ts';
 
 /** Writes what a curator or admin did. Targets are ids: `comment …`, `user …`, `authorship …`. */
 export async function audit(
@@ -63,14 +64,16 @@ export interface ReportedComment {
 
 /** Comments with open reports, the longest waiting first, then those that are removed, the latest first. */
 export function reportedComments(database: Queries): Promise<ReportedComment[]> {
-  return database.query(
-    `SELECT c.id, c.slug, p.title, u.name AS author, c.html, c.removed_reason AS "removedReason",
+  return withPlainTitles(
+    database.query<ReportedComment>(
+      `SELECT c.id, c.slug, p.title, u.name AS author, c.html, c.removed_reason AS "removedReason",
        coalesce((SELECT json_agg(json_build_object('by', ru.name, 'reason', r.reason) ORDER BY r.created_at)
          FROM reports r JOIN users ru ON ru.id = r.reporter_id WHERE r.comment_id = c.id AND r.closed_at IS NULL), '[]') AS reports
      FROM comments c JOIN papers p USING (slug) LEFT JOIN users u ON u.id = c.author_id
      WHERE c.deleted_at IS NULL AND (c.removed_at IS NOT NULL
        OR EXISTS (SELECT 1 FROM reports r WHERE r.comment_id = c.id AND r.closed_at IS NULL))
      ORDER BY c.removed_at IS NOT NULL, CASE WHEN c.removed_at IS NULL THEN c.created_at END, c.removed_at DESC LIMIT 100`,
+    ),
   );
 }
 

@@ -4,6 +4,7 @@ import { provisionalName } from '../accounts/provisional-name.ts';
 import type { Database, Queries } from '../database.ts';
 import { Refused } from '../refused.ts';
 import { lockPaper, recount, touchedBy } from './counts.ts';
+import { withPlainTitles } from './titles.ts';
 
 /** What everybody may see of an account. */
 export interface Profile {
@@ -25,15 +26,19 @@ export async function profileOf(database: Queries, name: string): Promise<Profil
   const { id, ...shown } = user;
   return {
     ...shown,
-    papers: await database.query(
-      `SELECT p.slug, p.title FROM authorships a JOIN papers p USING (slug)
+    papers: await withPlainTitles(
+      database.query<Profile['papers'][number]>(
+        `SELECT p.slug, p.title FROM authorships a JOIN papers p USING (slug)
        WHERE a.user_id = $1 AND a.status = 'confirmed' ORDER BY p.title`,
-      [id],
+        [id],
+      ),
     ),
-    comments: await database.query(
-      `SELECT c.id, c.slug, p.title, c.html, c.created_at AS "createdAt" FROM comments c JOIN papers p USING (slug)
+    comments: await withPlainTitles(
+      database.query<Profile['comments'][number]>(
+        `SELECT c.id, c.slug, p.title, c.html, c.created_at AS "createdAt" FROM comments c JOIN papers p USING (slug)
        WHERE c.author_id = $1 AND c.deleted_at IS NULL AND c.removed_at IS NULL ORDER BY c.created_at DESC LIMIT 50`,
-      [id],
+        [id],
+      ),
     ),
   };
 }
@@ -147,29 +152,28 @@ export function deleteAccount(database: Database, id: string): Promise<string | 
   });
 }
 
+export interface Notification {
+  commentId: string;
+  kind: 'mention' | 'reply';
+  name: string | null;
+  slug: string;
+  title: string;
+  html: string;
+  createdAt: Date;
+  isNew: boolean;
+}
+
 /** What an account has been told, the newest first; reading the page marks it read. */
-export function notificationsOf(
-  database: Queries,
-  id: string,
-): Promise<
-  {
-    commentId: string;
-    kind: 'mention' | 'reply';
-    name: string | null;
-    slug: string;
-    title: string;
-    html: string;
-    createdAt: Date;
-    isNew: boolean;
-  }[]
-> {
-  return database.query(
-    `SELECT n.comment_id AS "commentId", n.kind, u.name, c.slug, p.title, c.html, n.created_at AS "createdAt",
+export function notificationsOf(database: Queries, id: string): Promise<Notification[]> {
+  return withPlainTitles(
+    database.query<Notification>(
+      `SELECT n.comment_id AS "commentId", n.kind, u.name, c.slug, p.title, c.html, n.created_at AS "createdAt",
        n.read_at IS NULL AS "isNew"
      FROM notifications n JOIN comments c ON c.id = n.comment_id JOIN papers p ON p.slug = c.slug
      LEFT JOIN users u ON u.id = c.author_id
      WHERE n.user_id = $1 AND c.removed_at IS NULL ORDER BY n.created_at DESC LIMIT 100`,
-    [id],
+      [id],
+    ),
   );
 }
 

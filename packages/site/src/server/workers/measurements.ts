@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Viewer } from '../accounts/accounts.ts';
 import type { Database, Queries } from '../database.ts';
 import { audit } from '../queries/moderation.ts';
+import { withPlainTitles } from '../queries/titles.ts';
 import { Refused } from '../refused.ts';
 
 /** A machine that went silent so often in the middle of one was most likely killed by it. */
@@ -28,12 +29,14 @@ export interface MeasurementView {
 
 /** What waits and runs, the oldest first, then what ended, the latest first; 200 at most. */
 export function allMeasurements(database: Queries): Promise<MeasurementView[]> {
-  return database.query(
-    `SELECT m.id, m.slug, p.title, m.quick, m.state, wanted.name AS wanted, taker.name AS worker, m.attempts, m.progress,
+  return withPlainTitles(
+    database.query<MeasurementView>(
+      `SELECT m.id, m.slug, p.title, m.quick, m.state, wanted.name AS wanted, taker.name AS worker, m.attempts, m.progress,
        m.failure, m.state = 'running' AND m.leased_until < now() AS silent, m.created_at AS "createdAt", m.ended_at AS "endedAt"
      FROM measurements m JOIN papers p USING (slug)
      LEFT JOIN workers wanted ON wanted.id = m.worker_id LEFT JOIN workers taker ON taker.id = m.taken_by
      ORDER BY m.ended_at DESC NULLS FIRST, m.created_at, m.slug LIMIT 200`,
+    ),
   );
 }
 
