@@ -36,14 +36,12 @@ export async function searchPapers(
 ): Promise<Answer[]> {
   const { stems, names, phrases, without, required, forbidden } = question;
   const synonyms = synonymsOf(stems);
-  const [known, [size]] = await Promise.all([
+  const [known, size] = await Promise.all([
     database.query<Term>(
       'SELECT id, term, papers FROM search_terms WHERE papers > 0 AND term = ANY($1::text[])',
       [[...new Set([...stems, ...names, ...synonyms, ...required, ...forbidden])]],
     ),
-    database.query<{ papers: number; length: number }>(
-      'SELECT count(*)::int AS papers, coalesce(avg(length), 1)::float8 AS length FROM search_papers',
-    ),
+    sizeOf(database),
   ]);
   const byTerm = new Map(known.map((term) => [term.term, term]));
   const must = required.map((term) => byTerm.get(term));
@@ -118,6 +116,31 @@ export async function searchPapers(
     parameters,
   );
 }
+
+interface Size {
+  papers: number;
+  /** Words of a paper on average. */
+  length: number;
+}
+
+/**
+ * How many papers are indexed. Reading all of them takes as long as the rest of a search, so it is done again only where
+ * the number that rises with each change of papers has risen (060-page-version.sql).
+ */
+async function sizeOf(database: Database): Promise<Size> {
+  const [{ version }] = await database.query<{ version: number }>('SELECT version FROM page_version');
+  const known = sizes.get(database);
+  if (known?.version === version) return known.size;
+  const size = database
+    .query<Size>(
+      'SELECT count(*)::int AS papers, coalesce(avg(length), 1)::float8 AS length FROM search_papers',
+    )
+    .then(([row]) => row);
+  sizes.set(database, { version, size });
+  size.catch(() => sizes.delete(database));
+  return size;
+}
+const sizes = new WeakMap<Database, { version: number; size: Promise<Size> }>();
 
 const wordsOf = (condition: string) =>
   `EXISTS (SELECT FROM search_papers WHERE search_papers.paper = found.paper AND words ${condition})`;
