@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readLedger } from './ledger.ts';
+import { createLedger, readLedger } from './ledger.ts';
 import { countVerdicts } from './queries/verdicts.ts';
 import { entry, ledgerFile, storeLedger } from './testing/fixtures.ts';
 
@@ -14,6 +14,33 @@ afterEach(() => rmSync(results, { recursive: true, force: true }));
 const silent = (message: string) => expect.fail(message);
 
 describe('the ledger', () => {
+  test('a database that is away leaves what was read before, and takes nobody with it', async () => {
+    let away = false;
+    let asked = 0;
+    const database = {
+      query: async (text: string) => {
+        asked++;
+        if (away) throw new Error('the database is away');
+        return text.includes('AS version') ? [{ version: '0 0' }] : [];
+      },
+    } as unknown as Parameters<typeof createLedger>[1];
+    const unheard: unknown[] = [];
+    const hear = (reason: unknown) => unheard.push(reason);
+    process.on('unhandledRejection', hear);
+    try {
+      const ledger = createLedger({ verdicts: [], file: () => undefined }, database);
+      const before = await ledger.read();
+      away = true;
+      await new Promise((resolve) => setTimeout(resolve, 1100));
+      expect(await ledger.read()).toBe(before);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(asked).toBe(3);
+      expect(unheard).toEqual([]);
+    } finally {
+      process.off('unhandledRejection', hear);
+    }
+  });
+
   test('is empty where there are no results', () => {
     expect(readLedger(join(results, 'none'), silent).verdicts).toEqual([]);
   });

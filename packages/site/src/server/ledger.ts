@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { ledgerFileSchema, type VerdictName, type VerdictView } from '../shared/schemas.ts';
 import type { Queries } from './database.ts';
 import { countVerdicts } from './queries/verdicts.ts';
+import { shared } from './shared.ts';
 
 /** The stored measurements of results/<machine>/<slug>.json. */
 export interface StoredResults {
@@ -45,27 +46,27 @@ export function createLedger(stored: StoredResults, database: Queries): Ledger {
   let view: LedgerView | undefined;
   let version = '';
   let checked = Number.NEGATIVE_INFINITY;
-  let reading: Promise<void> | undefined;
-  const refresh = async () => {
+  // one at a time, so that an older answer never comes last
+  const refresh = shared(async () => {
     checked = performance.now();
     const [now] = await database.query<{ version: string }>(
       `SELECT count(*) || ' ' || coalesce(max(number), 0) AS version FROM measured`,
     );
-    if (view && now.version === version) return;
+    if (view && now.version === version) return view;
     const verdicts = [...stored.verdicts, ...(await verdictsOfWorkers(database))].sort(inOrder);
-    view = { verdicts, counts: countVerdicts(verdicts) };
     version = now.version;
-  };
+    view = { verdicts, counts: countVerdicts(verdicts) };
+    return view;
+  });
   return {
-    refresh,
+    refresh: async () => {
+      await refresh();
+    },
     read: async () => {
-      if (performance.now() - checked > STALE_MS)
-        reading ??= refresh().finally(() => {
-          reading = undefined;
-        });
-      // Who comes while it is read again gets what is there.
-      if (!view) await (reading ?? refresh());
-      return view as unknown as LedgerView;
+      if (!view) return refresh();
+      // Who comes while it is read again gets what is there, also where it cannot be read: the next one tries anew.
+      if (performance.now() - checked > STALE_MS) refresh().catch(() => {});
+      return view;
     },
     file: stored.file,
     signed: async (worker, slug) => {

@@ -1,9 +1,10 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Database } from './database.ts';
-import { keyOf, pageCache, shared } from './page-cache.ts';
+import { keyOf, pageCache } from './page-cache.ts';
 import { setVote } from './queries/votes.ts';
 import { hashScripts } from './script-hashes.ts';
+import { shared } from './shared.ts';
 import { onEachEngine } from './testing/databases.ts';
 import { person } from './testing/people.ts';
 

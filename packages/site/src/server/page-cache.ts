@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { parseAccept } from 'hono/utils/accept';
 import type { Database } from './database.ts';
+import { shared } from './shared.ts';
 
 /** Bytes of rendered pages that a process keeps, compressed forms included. */
 const MOST_BYTES = 48 * 2 ** 20;
@@ -142,35 +143,4 @@ async function answer(request: Request, page: Page, grew: (by: number) => void):
 function encodingFor(accepted: string): Encoding | undefined {
   const wanted = new Map(parseAccept(accepted).map(({ type, q }) => [type, q]));
   return (['br', 'gzip'] as const).find((name) => (wanted.get(name) ?? wanted.get('*') ?? 0) > 0);
-}
-
-/**
- * Those who ask while a read is under way share the next one: it began after they asked, so it misses nothing that was
- * there by then, and a thousand requests a second are few reads.
- */
-export function shared<T>(read: () => Promise<T>): () => Promise<T> {
-  let running: Promise<unknown> | undefined;
-  let next: Promise<T> | undefined;
-  const begin = () => {
-    const reading = read();
-    running = reading;
-    const done = () => {
-      if (running === reading) running = undefined;
-    };
-    reading.then(done, done);
-    return reading;
-  };
-  return () => {
-    if (!running) return begin();
-    next ??= running
-      .then(
-        () => undefined,
-        () => undefined,
-      )
-      .then(() => {
-        next = undefined;
-        return begin();
-      });
-    return next;
-  };
 }
