@@ -13,8 +13,8 @@ const MOST_ROWS = 16;
 const LEAST_KEYS = 256;
 /** Workgroups that keep a device busy: eight for each of some 130 multiprocessors; a few for the cores of a processor. */
 const BUSY_GROUPS = { hardware: 1056, software: 8 };
-/** Workgroups that splits make, where keys are enough: with four rounds of them the last, not full, costs little. */
-const SPLIT_GROUPS = { hardware: 4224, software: 8 };
+/** Workgroups that splits make, where keys are enough: with about four rounds of them the last, not full, costs little. */
+const SPLIT_GROUPS = { hardware: 4096, software: 8 };
 
 /**
  * Whether a call has many keys and few query rows: few in all, or few to share keys and so few workgroups of them that
