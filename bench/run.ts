@@ -57,13 +57,14 @@ for (const item of chosen) {
 }
 // PyTorch has no use for the sizes of --quick, and would wait for its compiler
 if (!values.quick) {
-  const torch = await runTorch(chosen);
-  add(torch);
-  for (const id of new Set([
-    ...torch.results.map((result) => result.case.id),
-    ...torch.skipped.map((entry) => entry.case),
-  ]))
-    console.log(report(id, all));
+  for await (const done of runTorch(chosen)) {
+    add(done);
+    for (const id of [
+      ...done.results.map((result) => result.case.id),
+      ...done.skipped.map((entry) => entry.case),
+    ])
+      console.log(report(id, all));
+  }
 }
 
 console.log(`raw samples: ${name}.json\npicture: ${name}.svg`);

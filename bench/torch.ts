@@ -1,7 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { attend, openDevice } from '../packages/attention/src/index.ts';
 import { type BenchFile, type BenchResult, benchResultSchema } from '../packages/site/src/shared/bench.ts';
@@ -9,7 +11,7 @@ import { quick, type TimedCase } from './cases.ts';
 import { inputsOf } from './inputs.ts';
 import { attendOptions, blockLists } from './masks.ts';
 
-/** What torch_attention.py answers. */
+/** A line of torch_attention.py's answer. */
 const answerSchema = z.object({
   results: z.array(benchResultSchema.omit({ case: true }).extend({ case: z.string() })),
   skipped: z.array(z.object({ case: z.string(), peer: z.string(), why: z.string() })),
@@ -18,34 +20,41 @@ const answerSchema = z.object({
 /**
  * Runs PyTorch's SDPA and FlexAttention on the f16 cases, in a Python of its own: bench/torch_attention.py. It gets the
  * block lists that we use, and a small form of each case with the reference's output, on which it must agree first.
+ * @yields what is done, case by case
  */
-export async function runTorch(
+export async function* runTorch(
   items: readonly TimedCase[],
-): Promise<{ results: BenchResult[]; skipped: BenchFile['skipped'] }> {
+): AsyncGenerator<{ results: BenchResult[]; skipped: BenchFile['skipped'] }> {
   const taken = items.filter(({ facts }) => facts.dtype === 'f16');
-  if (taken.length === 0) return { results: [], skipped: [] };
+  if (taken.length === 0) return;
   const probe = spawnSync('python3', ['-c', 'import torch; assert torch.cuda.is_available()'], {
     encoding: 'utf8',
   });
   if (probe.status !== 0) {
     const why = `no python3 with torch and CUDA: ${(probe.error?.message ?? probe.stderr.trim().split('\n').at(-1)) || 'unknown'}`;
-    return { results: [], skipped: taken.map(({ facts }) => ({ case: facts.id, peer: 'torch', why })) };
+    yield { results: [], skipped: taken.map(({ facts }) => ({ case: facts.id, peer: 'torch', why })) };
+    return;
   }
   const folder = mkdtempSync(join(tmpdir(), 'saccade-torch-'));
   try {
-    const [asked, answered] = [join(folder, 'cases.json'), join(folder, 'results.json')];
+    const asked = join(folder, 'cases.json');
     writeFileSync(asked, JSON.stringify(await torchSpec(taken)));
     const script = join(import.meta.dirname, 'torch_attention.py');
-    const { status, error } = spawnSync('python3', [script, asked, answered], { stdio: 'inherit' });
-    if (status !== 0) throw new Error(`torch_attention.py ended with ${error?.message ?? status}`);
-    const { results, skipped } = answerSchema.parse(JSON.parse(readFileSync(answered, 'utf8')));
-    return {
-      results: results.map((result) => ({
-        ...result,
-        case: taken.find(({ facts }) => facts.id === result.case)!.facts,
-      })),
-      skipped,
-    };
+    const python = spawn('python3', [script, asked], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(python, 'close');
+    ended.catch(() => {}); // a python3 that does not start is told of below
+    for await (const line of createInterface({ input: python.stdout })) {
+      const { results, skipped } = answerSchema.parse(JSON.parse(line));
+      yield {
+        results: results.map((result) => ({
+          ...result,
+          case: taken.find(({ facts }) => facts.id === result.case)!.facts,
+        })),
+        skipped,
+      };
+    }
+    const [status] = await ended;
+    if (status !== 0) throw new Error(`torch_attention.py ended with ${status}`);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,6 +1,6 @@
-"""Times PyTorch's SDPA and FlexAttention on the cases of bench/cases.ts: torch_attention.py CASES.json RESULTS.json
+"""Times PyTorch's SDPA and FlexAttention on the cases of bench/cases.ts: torch_attention.py CASES.json
 
-bench/torch.ts writes the first and reads the second. Every function first agrees with the float64 reference on a small
+bench/torch.ts writes the cases and reads results from standard output, a line of JSON each as soon as it is there. Every function first agrees with the float64 reference on a small
 form of its case; then each round is timed by CUDA events around a few calls, after a second of warming up.
 """
 
@@ -115,18 +115,21 @@ def difference_on_check(make, case):
     return (attend(q, k, v).float().reshape(-1) - expected).abs().max().item()
 
 
-def main(asked, answered):
+def tell(part, entry):
+    print(json.dumps({"results": [], "skipped": [], part: [entry]}), flush=True)
+
+
+def main(asked):
     with open(asked, encoding="utf-8") as file:
         cases = json.load(file)["cases"]
     card = torch.cuda.get_device_name()
-    results, skipped = [], []
     for case in cases:
         torch.compiler.reset()  # compiled forms of many shapes would count against a limit and fall back to eager
         for peer, make in (("torch-sdpa", sdpa), ("torch-flex", flex)):
             try:
                 attend, why = make(case)
                 if attend is None:
-                    skipped.append({"case": case["id"], "peer": peer, "why": why})
+                    tell("skipped", {"case": case["id"], "peer": peer, "why": why})
                     continue
                 difference = difference_on_check(make, case)
                 if not difference <= TOLERANCE:
@@ -137,7 +140,8 @@ def main(asked, answered):
                 else:
                     call = lambda: attend(q, k, v)
                 samples, each = time_ms(call, case["rounds"])
-                results.append(
+                tell(
+                    "results",
                     {
                         "case": case["id"],
                         "peer": peer,
@@ -145,18 +149,14 @@ def main(asked, answered):
                         "samplesMs": samples,
                         "chains": [each],
                         "difference": difference,
-                    }
+                    },
                 )
-                print(f"{case['id']} {peer}: {sorted(samples)[len(samples) // 2]:.3f} ms", flush=True)
             except Exception as error:  # one case that fails must not take the others with it
                 text = str(error).strip().split("\n")[0][:300]
-                skipped.append({"case": case["id"], "peer": peer, "why": f"{type(error).__name__}: {text}"})
-                print(f"{case['id']} {peer}: not run: {text}", flush=True)
+                tell("skipped", {"case": case["id"], "peer": peer, "why": f"{type(error).__name__}: {text}"})
             finally:
                 q = k = v = call = None
                 torch.cuda.empty_cache()
-    with open(answered, "w", encoding="utf-8") as file:
-        json.dump({"results": results, "skipped": skipped}, file)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@ import { readNumber, type Storage } from '../softmax/tiers/access.ts';
 import { bytesPerElement, sizeOf } from '../tensor.ts';
 import { assemble, wgsl } from '../wgsl/assemble.ts';
 import { read, uniform, write } from '../wgsl/bindings.ts';
+import { kept } from '../wgsl/kept.ts';
 import type { BlockBoundsRequest, CacheKernels, CopyTokensRequest, SummarizeRequest } from './request.ts';
 
 const THREADS = 128;
 
-const copyKernel = (element: 'u32' | 'vec4<u32>', choice: 'first' | 'given') =>
+const copyKernel = kept((element: 'u32' | 'vec4<u32>', choice: 'first' | 'given') =>
   assemble({
     name: 'copy-tokens',
     bindings: {
@@ -41,7 +42,8 @@ const copyKernel = (element: 'u32' | 'vec4<u32>', choice: 'first' | 'given') =>
   let head = at / shape.width / shape.count;
   let read = (head * shape.sourceTokens + tokenOf(head, i)) * shape.width + column;
   destination[(head * shape.targetTokens + shape.first + i) * shape.width + column] = source[read];`,
-  });
+  }),
+);
 
 function copyLaunch({ source, target, first, count, tokens }: CopyTokensRequest) {
   const [batch, heads, sourceTokens, channels] = source.shape;
@@ -64,7 +66,7 @@ function copyLaunch({ source, target, first, count, tokens }: CopyTokensRequest)
 
 const elements = { f32: 'f32', f16: 'u32' } as const;
 
-const summarizeKernel = (storage: Storage) =>
+const summarizeKernel = kept((storage: Storage) =>
   assemble({
     name: 'summarize-blocks',
     bindings: {
@@ -108,9 +110,10 @@ const summarizeKernel = (storage: Storage) =>
   mean[to] = sum / f32(end - first);
   minimum[to] = least;
   maximum[to] = most;`,
-  });
+  }),
+);
 
-const boundsKernel = (storage: Storage) =>
+const boundsKernel = kept((storage: Storage) =>
   assemble({
     name: 'block-bounds',
     bindings: {
@@ -153,7 +156,8 @@ const boundsKernel = (storage: Storage) =>
     }
   }
   bounds[at] = bitcast<u32>(sum);`,
-  });
+  }),
+);
 
 /** The kernels of a cache on WebGPU: nothing visits the host. */
 export function cacheKernelsOnGpu(gpu: Gpu): CacheKernels {

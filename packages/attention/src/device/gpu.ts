@@ -11,15 +11,16 @@ import {
 } from '../tensor.ts';
 import type { Kernel } from '../wgsl/assemble.ts';
 import { type Arguments, type Bindings, packUniform } from '../wgsl/bindings.ts';
+import { BindGroups } from './bind-groups.ts';
 import { BufferPool } from './buffer-pool.ts';
 import type { Device, GpuTier } from './device.ts';
 import { InFlight } from './in-flight.ts';
+import { Uniforms } from './uniforms.ts';
 
 // GPUBufferUsage and GPUMapMode by their numbers: Node has no such globals.
 const MAP_READ = 0x0001;
 const COPY_SRC = 0x0004;
 const COPY_DST = 0x0008;
-const UNIFORM = 0x0040;
 const STORAGE = 0x0080;
 const COMPUTE_STAGE = 0x4;
 
@@ -106,6 +107,8 @@ export class Gpu {
   private failure: DeviceError | undefined;
   /** Work is done in the order it is queued, so the next owner of a buffer cannot disturb the last. Not counted in `memory`. */
   private readonly pool = new BufferPool<GPUBuffer>(MOST_POOLED_BYTES);
+  private readonly groups: BindGroups;
+  private readonly uniforms: Uniforms;
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
   /** Buffers that live as long as the host data they were made from. */
   private readonly cached = new WeakMap<object, GPUBuffer>();
@@ -117,6 +120,8 @@ export class Gpu {
     options: { software: boolean; tier: GpuTier; usable: ReadonlySet<string>; borrowed: boolean },
   ) {
     this.device = device;
+    this.groups = new BindGroups(device);
+    this.uniforms = new Uniforms(device);
     this.software = options.software;
     this.borrowed = options.borrowed;
     this.tier = options.tier;
@@ -145,6 +150,7 @@ export class Gpu {
     }
     this.device.removeEventListener('uncapturederror', this.noteFailure);
     this.pool.clear();
+    this.uniforms.clear();
   }
 
   get limits(): GPUSupportedLimits {
@@ -180,6 +186,7 @@ export class Gpu {
         { cause: error },
       );
     }
+    this.groups.own(buffer);
     this.memory.currentBytes += size;
     this.memory.peakBytes = Math.max(this.memory.peakBytes, this.memory.currentBytes);
     return buffer;
@@ -330,33 +337,26 @@ export class Gpu {
     const pipelines = await Promise.all(launches.map(({ kernel }) => this.pipeline(kernel)));
     this.check();
     const most = this.limits.maxComputeWorkgroupsPerDimension;
-    const uniforms: GPUBuffer[] = [];
     const encoder = this.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const [i, { kernel, values, groups, first = 0 }] of launches.entries()) {
-      const entries = Object.entries(kernel.bindings).map(([name, binding], index) => {
-        let buffer = values[name] as GPUBuffer;
-        if (binding.kind === 'uniform') {
-          const fields = {
-            ...(values[name] as Record<string, number>),
-            firstGroup: first,
-            endGroup: first + groups,
-          };
-          const packed = packUniform(binding, fields);
-          buffer = this.allocate(packed.byteLength, UNIFORM | COPY_DST);
-          this.device.queue.writeBuffer(buffer, 0, packed);
-          uniforms.push(buffer);
-        }
-        return { binding: index, resource: { buffer } };
+      const buffers = Object.entries(kernel.bindings).map(([name, binding]) => {
+        if (binding.kind === 'storage') return values[name] as GPUBuffer;
+        const fields = {
+          ...(values[name] as Record<string, number>),
+          firstGroup: first,
+          endGroup: first + groups,
+        };
+        const uniform = this.uniforms.of(packUniform(binding, fields));
+        this.groups.own(uniform);
+        return uniform;
       });
-      const layout = pipelines[i].getBindGroupLayout(0);
       pass.setPipeline(pipelines[i]);
-      pass.setBindGroup(0, this.device.createBindGroup({ layout, entries }));
+      pass.setBindGroup(0, this.groups.of(pipelines[i], buffers));
       pass.dispatchWorkgroups(Math.min(groups, most), Math.ceil(groups / most));
     }
     pass.end();
     this.device.queue.submit([encoder.finish()]);
-    for (const buffer of uniforms) this.release(buffer);
   }
 
   private async compile(kernel: Kernel): Promise<GPUComputePipeline> {

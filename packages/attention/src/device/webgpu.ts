@@ -1,5 +1,6 @@
 import { cacheKernelsOnGpu } from '../cache/webgpu.ts';
 import { ArgumentError, DeviceError } from '../errors.ts';
+import { lazily } from '../lazy.ts';
 import { selectionOnGpu } from '../select/webgpu.ts';
 import { retileWith } from '../softmax/retile.ts';
 import { attendOnGpu } from '../softmax/webgpu.ts';
@@ -10,6 +11,10 @@ import { Gpu } from './gpu.ts';
 import { guarded } from './in-flight.ts';
 import type { OpenOptions } from './open.ts';
 import { resolveTier, tierFeatures, usableFeatures } from './tiers.ts';
+
+// pages that only look do not load what trains
+const gradients = lazily(() => import('../softmax/webgpu-backward.ts'));
+const merging = lazily(() => import('../softmax/webgpu-merge.ts'));
 
 /** A GPU through WebGPU: the browser's, or Dawn's in Node. */
 export class WebGPUDevice implements Device {
@@ -40,13 +45,12 @@ export class WebGPUDevice implements Device {
     };
     this.kernels = guarded(gpu.inFlight, {
       attend: (request) => attendOnGpu(gpu, request),
-      // pages that only look do not load what trains
       attendBackward: async (request) => {
-        const { attendBackwardOnGpu } = await import('../softmax/webgpu-backward.ts');
+        const { attendBackwardOnGpu } = await gradients();
         return attendBackwardOnGpu(gpu, request);
       },
       merge: async (request) => {
-        const { mergeOnGpu } = await import('../softmax/webgpu-merge.ts');
+        const { mergeOnGpu } = await merging();
         return mergeOnGpu(gpu, request);
       },
       ...selectionOnGpu(gpu),

@@ -1,9 +1,10 @@
 import type { Gpu } from '../device/gpu.ts';
+import { lazily } from '../lazy.ts';
 import type { SelectionKernels } from './request.ts';
 
 /** Selection on WebGPU. Its kernels load, all together, when the first of them is called: many pages only attend. */
 export function selectionOnGpu(gpu: Gpu): SelectionKernels {
-  const loaded = async () => (await import('./webgpu/every.ts')).everySelection(gpu);
+  const loaded = lazily(async () => (await import('./webgpu/every.ts')).everySelection(gpu));
   return {
     blockMean: async (request) => (await loaded()).blockMean(request),
     blockMoments: async (request) => (await loaded()).blockMoments(request),

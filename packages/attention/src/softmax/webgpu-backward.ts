@@ -2,6 +2,7 @@ import type { GpuTier } from '../device/device.ts';
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
 import { requireTier } from '../device/tiers.ts';
 import { DeviceError, throwIfAborted } from '../errors.ts';
+import { lazily } from '../lazy.ts';
 import { differsFromOne } from '../mods/derivative.ts';
 import { type Shape, sizeOf } from '../tensor.ts';
 import type { Kernel } from '../wgsl/assemble.ts';
@@ -26,6 +27,8 @@ import { launchInPieces } from './webgpu-launch.ts';
 import { type GpuPlan, meanKeyCount, uploadPlan } from './webgpu-plan.ts';
 import { bindExpressions, type GpuExpressions } from './webgpu-tables.ts';
 
+const matrixGradients = lazily(() => import('./webgpu-matrix-backward.ts'));
+
 /** Tiles that a measurement forces on sides; 'tables' has portable ones alone. */
 export type ForcedBackward = Partial<Record<Side, BackwardTile | MatrixBackwardTile>>;
 
@@ -46,7 +49,7 @@ export async function attendBackwardOnGpu(
       has: 'those of portable and matrix',
     });
   if (only !== undefined) requireTier(only, gpu.features);
-  const matrix = (only ?? gpu.tier) === 'matrix' ? await import('./webgpu-matrix-backward.ts') : undefined;
+  const matrix = (only ?? gpu.tier) === 'matrix' ? await matrixGradients() : undefined;
   const pass = new BackwardPass(gpu, withDerivatives(request), matrix, forced);
   try {
     return await pass.run();

@@ -1,11 +1,17 @@
 import type { Gpu } from '../device/gpu.ts';
 import { throwIfAborted } from '../errors.ts';
+import { lazily } from '../lazy.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
 import type { DecodeOptions } from './tiers/decode.ts';
 import { chooseDecodeTile, MOST_DECODE_CHANNELS } from './tiers/decode-tile.ts';
 import { groupsPerSubmission, withOutputs } from './webgpu-output.ts';
 import { meanKeyCount, mostKeys } from './webgpu-plan.ts';
 import { prepareRequest, tilesOfBlock } from './webgpu-request.ts';
+
+/** A page that never decodes does not load these kernels. */
+const decodeKernels = lazily(() =>
+  Promise.all([import('./tiers/decode.ts'), import('./tiers/decode-merge.ts')]),
+);
 
 /** Query rows that share keys, up to which a tiled kernel would idle most of its threads. */
 const MOST_ROWS = 16;
@@ -41,11 +47,7 @@ export function decodes(gpu: Gpu, request: AttendRequest): boolean {
  */
 export async function decodeOnGpu(gpu: Gpu, request: AttendRequest, split?: number): Promise<AttendResult> {
   const { batch, heads, headDim, valueDim, plan, signal } = request;
-  // a page that never decodes does not load these kernels
-  const [{ decodeSplit }, { decodeMerge }] = await Promise.all([
-    import('./tiers/decode.ts'),
-    import('./tiers/decode-merge.ts'),
-  ]);
+  const [{ decodeSplit }, { decodeMerge }] = await decodeKernels();
   const prepared = prepareRequest(gpu, request);
   const shared = sharedHeads(request);
   const { queryBlocks, querySlots } = prepared.shape;

@@ -3,11 +3,12 @@ import { throwIfAborted } from '../errors.ts';
 import { sizeOf } from '../tensor.ts';
 import { assemble, wgsl } from '../wgsl/assemble.ts';
 import { read, uniform, write } from '../wgsl/bindings.ts';
+import { kept } from '../wgsl/kept.ts';
 import type { AttendResult, MergeRequest } from './request.ts';
 import { readNumber, type Storage } from './tiers/access.ts';
 
 /** One more part joins what was merged before: L = log(exp a + exp b), O = exp(a − L) A + exp(b − L) B. */
-const mergeKernel = (first: Storage, second: Storage) =>
+const mergeKernel = kept((first: Storage, second: Storage) =>
   assemble({
     name: 'merge',
     bindings: {
@@ -47,7 +48,8 @@ fn isEmpty(sum: f32) -> bool { return bitcast<u32>(sum) == MINUS_INFINITY; }`,
   let numberB = select(secondOutputNumber(at), 0.0, secondEmpty);
   output[at] = weightA * inverse * numberA + weightB * inverse * numberB;
   if (at % shape.valueDim == 0u) { logSumExp[row] = select(bitcast<u32>(base + log(total)), MINUS_INFINITY, empty); }`,
-  });
+  }),
+);
 
 /** mergeAttention() on WebGPU: parts join one after another, in the order given. The result is f32. */
 export async function mergeOnGpu(gpu: Gpu, { parts, signal }: MergeRequest): Promise<AttendResult> {

@@ -1,11 +1,15 @@
 import type { GpuTier } from '../device/device.ts';
 import type { Gpu, GpuTensor } from '../device/gpu.ts';
+import { lazily } from '../lazy.ts';
 import { queriesEveryToken } from '../plan.ts';
 import { sizeOf } from '../tensor.ts';
 import { assemble, wgsl } from '../wgsl/assemble.ts';
 import { read, uniform, write } from '../wgsl/bindings.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
 import type { ForwardOptions } from './tiers/forward-options.ts';
+
+/** Few plans leave queries out. */
+const filling = lazily(() => import('./webgpu-unqueried.ts'));
 
 const packHalves = assemble({
   name: 'pack-halves',
@@ -42,8 +46,7 @@ export async function withOutputs(
     const output = make(shape, outputStorage);
     const logSumExp = make(shape.slice(0, 3), 'f32');
     if (!queriesEveryToken(request.plan)) {
-      // few plans leave queries out
-      const { fillUnqueried } = await import('./webgpu-unqueried.ts');
+      const { fillUnqueried } = await filling();
       await fillUnqueried(gpu, request, output, logSumExp);
     }
     await fill(output, logSumExp);

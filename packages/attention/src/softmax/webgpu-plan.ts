@@ -47,7 +47,9 @@ export function uploadPlan(gpu: Gpu, plan: Plan): GpuPlan {
   for (const part of parts) starts.push(starts[starts.length - 1] + part.length);
   // a selection makes a plan a call, on a layout that stays: then the orders are uploaded once a layout
   const ofKeys = queries.order ? plan : (layout?.order ?? none);
-  const owner = packedLists ? plan : layout === queries ? queries : ofKeys;
+  const ofLists = packedLists ? plan : layout === queries ? queries : ofKeys;
+  // a plan without lists or orders has nothing to upload, and attend() makes one a call where it is given none
+  const owner = starts[4] === 0 ? none : ofLists;
   const packed = gpu.uploadOnce(owner, () => {
     const words = new Uint32Array(Math.max(starts[4], 1));
     parts.forEach((part, i) => {

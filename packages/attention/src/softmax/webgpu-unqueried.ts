@@ -2,11 +2,12 @@ import type { Gpu, GpuTensor } from '../device/gpu.ts';
 import { sizeOf } from '../tensor.ts';
 import { assemble, wgsl } from '../wgsl/assemble.ts';
 import { uniform, write } from '../wgsl/bindings.ts';
+import { kept } from '../wgsl/kept.ts';
 import type { AttendRequest } from './request.ts';
 import { elementOf, readVector, rowBinding, type Storage, storeVector } from './tiers/access.ts';
 
 /** Every row as one that sees nothing: zeros, or what the epilogue adds, and -Infinity. */
-const unqueried = (valueDim: number, storage: Storage, add: Storage | undefined) =>
+const unqueried = kept((valueDim: number, storage: Storage, add: Storage | undefined) =>
   assemble({
     name: 'unqueried-rows',
     bindings: {
@@ -25,7 +26,8 @@ const unqueried = (valueDim: number, storage: Storage, add: Storage | undefined)
   if (row >= shape.rows) { return; }
   outputStore(row, d, ${add ? 'addendVector(row, d)' : 'vec4<f32>()'});
   if (d == 0u) { logSumExp[row] = MINUS_INFINITY; }`,
-  });
+  }),
+);
 
 /** Queries in no slot of the plan: no tile has them, and the memory may hold the numbers of an earlier call. */
 export async function fillUnqueried(

@@ -1,6 +1,7 @@
 import type { GpuTier } from '../device/device.ts';
 import type { Gpu } from '../device/gpu.ts';
 import { requireTier } from '../device/tiers.ts';
+import { lazily } from '../lazy.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
 import { retiled } from './retile.ts';
 import {
@@ -16,6 +17,8 @@ import { withOutputs } from './webgpu-output.ts';
 import { meanKeyCount } from './webgpu-plan.ts';
 import { type GpuRequest, prepareRequest, tilesOfBlock } from './webgpu-request.ts';
 
+const keyMajor = lazily(() => import('./webgpu-key-major.ts'));
+
 /**
  * attend() on WebGPU. Few rows against many keys are decoded, others run on the tile that a search found, or on the tier's
  * own choice. `forced`, for measuring: that tile, or the own choice whatever a search found.
@@ -29,7 +32,7 @@ export async function attendOnGpu(
   const only = request.tier as GpuTier | undefined;
   if (only !== undefined) requireTier(only, gpu.features);
   if (request.order === 'key-major') {
-    const { attendKeyMajorOnGpu } = await import('./webgpu-key-major.ts');
+    const { attendKeyMajorOnGpu } = await keyMajor();
     return attendKeyMajorOnGpu(gpu, request, (part) => attendOnGpu(gpu, part));
   }
   if (!forced && decodes(gpu, request)) return decodeOnGpu(gpu, request);

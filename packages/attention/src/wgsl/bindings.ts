@@ -54,9 +54,12 @@ export function declare(bindings: Bindings): string {
     .join('\n');
 }
 
+const entriesOf = new WeakMap<UniformBinding, [string, Scalar][]>();
+
 /** Bytes of a uniform with the given numbers, every field four bytes, padded to 16. */
 export function packUniform(binding: UniformBinding, values: Readonly<Record<string, number>>): ArrayBuffer {
-  const entries = Object.entries(binding.fields);
+  const entries = entriesOf.get(binding) ?? Object.entries(binding.fields);
+  entriesOf.set(binding, entries);
   const buffer = new ArrayBuffer(Math.ceil(entries.length / 4) * 16);
   const view = new DataView(buffer);
   entries.forEach(([field, type], index) => {

@@ -1,8 +1,9 @@
 import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import type { AssignClustersRequest } from '../request.ts';
-import { madeOnce, rankStage, type Storage, THREADS } from './stages.ts';
+import { rankStage, type Storage, THREADS } from './stages.ts';
 import {
   accumulateTile,
   loadTiles,
@@ -30,7 +31,7 @@ fn addNorms(lane: u32) {
 };
 
 /** The cluster of the best score of each point: a workgroup owns 64 points and walks over the centroids, 64 at a time. */
-const assignKernel = madeOnce(
+const assignKernel = kept(
   ({ points, centroids, by }: { points: RowReading; centroids: RowReading; by: 'dot' | 'distance' }) =>
     assemble({
       name: 'assign-clusters',

@@ -2,12 +2,13 @@ import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { sizeOf } from '../../tensor.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import type { CompactRequest, SelectedBlocks } from '../request.ts';
 import { type Scan, scanEnables, scanMemory, scanOf, scanStage } from './scan.ts';
-import { madeOnce, THREADS } from './stages.ts';
+import { THREADS } from './stages.ts';
 
 /** The columns of each row whose mask is not 0. One workgroup a row; each lane owns a run of columns. */
-const compactKernel = madeOnce((scan: Scan) =>
+const compactKernel = kept((scan: Scan) =>
   assemble({
     name: 'compact',
     enables: scanEnables[scan],

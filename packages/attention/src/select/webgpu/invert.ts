@@ -2,9 +2,10 @@ import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { sizeOf } from '../../tensor.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import type { GroupBySegmentRequest, InvertListsRequest, SelectedBlocks } from '../request.ts';
 import { type Scan, scanEnables, scanMemory, scanOf, scanStage } from './scan.ts';
-import { madeOnce, THREADS } from './stages.ts';
+import { THREADS } from './stages.ts';
 
 /** What is inverted: the lists of a plan, or one id a row. `entryAt` gives FULL_BLOCK's bit beside the column. */
 type Entries = 'lists' | 'ids';
@@ -45,7 +46,7 @@ const clearKernel = assemble({
 const lanes = { lists: 8, ids: 1 };
 
 /** Sets a bit an entry. Eight lanes share a list; bits are or'ed, so no order shows. */
-const markKernel = madeOnce((kind: Entries) =>
+const markKernel = kept((kind: Entries) =>
   assemble({
     name: 'invert-mark',
     bindings: {
@@ -89,7 +90,7 @@ fn entriesBefore(list: u32, lane: u32) -> u32 { return list * shape.rowCount; }`
 };
 
 /** Counts the bits of each column, and places the columns of a list one after another. One workgroup a list. */
-const placeKernel = madeOnce(({ kind, scan }: { kind: Entries; scan: Scan }) =>
+const placeKernel = kept(({ kind, scan }: { kind: Entries; scan: Scan }) =>
   assemble({
     name: 'invert-place',
     enables: scanEnables[scan],

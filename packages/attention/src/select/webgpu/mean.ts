@@ -2,8 +2,9 @@ import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { sizeOf } from '../../tensor.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import type { BlockMeanRequest, SegmentMeanRequest } from '../request.ts';
-import { listStage, madeOnce, numberElement, numberOf, type Storage } from './stages.ts';
+import { listStage, numberElement, numberOf, type Storage } from './stages.ts';
 
 const MOST_THREADS = 128;
 const MOST_ACROSS = 32;
@@ -124,7 +125,7 @@ ${text(parts, (p) => `    deviations[at + ${p}u] = total(lane, ${p}u) / divisor;
 };
 
 /** Mean of the tokens of blocks, each read once, 16 bytes at a time where rows allow. */
-const meanKernel = madeOnce(
+const meanKernel = kept(
   (options: {
     storage: Storage;
     lanes: Lanes;

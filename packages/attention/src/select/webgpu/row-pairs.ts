@@ -1,7 +1,8 @@
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
+import { kept } from '../../wgsl/kept.ts';
 import { massStage, weightStage } from './mass.ts';
 import { type RowRule, rowBindings } from './row-bindings.ts';
-import { candidateStage, madeOnce, rankStage } from './stages.ts';
+import { candidateStage, rankStage } from './stages.ts';
 
 const LANES = 64;
 /** The work grows with the square of a row, but there are next to no barriers. */
@@ -40,7 +41,7 @@ fn isChosen(column: u32, better: u32, before: vec2<u32>) -> bool {
  * The best columns of short rows, lower ones first among equals, by number or by mass: each column counts, and weighs,
  * those that are better. One workgroup a row.
  */
-export const pairsKernel = madeOnce((by: RowRule) =>
+export const pairsKernel = kept((by: RowRule) =>
   assemble({
     name: `row-pairs-by-${by}`,
     bindings: rowBindings(by),

@@ -1,9 +1,10 @@
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
+import { kept } from '../../wgsl/kept.ts';
 import { massStage, weightStage } from './mass.ts';
 import { digitStage, digits, narrowStage } from './narrow.ts';
 import { type RowRule, rowBindings } from './row-bindings.ts';
 import { type Scan, scanEnables, scanMemory, scanStage } from './scan.ts';
-import { candidateStage, madeOnce, rankStage, THREADS } from './stages.ts';
+import { candidateStage, rankStage, THREADS } from './stages.ts';
 
 /** Rows up to this long are ranked once, into workgroup memory. */
 export const MOST_CACHED = 2048;
@@ -118,7 +119,7 @@ const rules = {
  * order; the threshold is found by its bits, a digit at a time from the top, from histograms; then everything above it
  * and the first of its equals are written in ascending order. One workgroup a row; rows of any length.
  */
-export const radixKernel = madeOnce(
+export const radixKernel = kept(
   ({ by, place, scan }: { by: RowRule; place: 'cached' | 'streamed'; scan: Scan }) => {
     const digit = digits(by === 'count' && place === 'streamed' ? 11 : 8);
     return assemble({

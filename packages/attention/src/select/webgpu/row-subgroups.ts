@@ -1,7 +1,8 @@
 import type { Gpu } from '../../device/gpu.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
+import { kept } from '../../wgsl/kept.ts';
 import { rowBindings } from './row-bindings.ts';
-import { candidateStage, madeOnce, rankStage } from './stages.ts';
+import { candidateStage, rankStage } from './stages.ts';
 
 const THREADS = 64;
 /** Keys that a lane keeps in registers. */
@@ -23,7 +24,7 @@ export function subgroupOfRows(gpu: Gpu, columns: number): number | undefined {
  * registers. The k-th largest key is found bit by bit from the top, each bit by one sum over the lanes; no memory is shared
  * and nothing waits at a barrier.
  */
-export const subgroupsKernel = madeOnce(({ size, keys }: { size: number; keys: number }) =>
+export const subgroupsKernel = kept(({ size, keys }: { size: number; keys: number }) =>
   assemble({
     name: 'row-subgroups-by-count',
     enables: ['subgroups'],

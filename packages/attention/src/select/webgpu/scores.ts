@@ -1,8 +1,9 @@
 import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import type { BlockScoresRequest } from '../request.ts';
-import { madeOnce, type Storage, THREADS } from './stages.ts';
+import { type Storage, THREADS } from './stages.ts';
 import {
   accumulateTile,
   loadTiles,
@@ -16,7 +17,7 @@ import {
 } from './tile.ts';
 
 /** scale · Σ over heads (one, or all) of ⟨query[i], key[j]⟩: a workgroup owns a tile of 64 x 64 pairs. */
-const scoresKernel = madeOnce(({ query, key }: { query: RowReading; key: RowReading }) =>
+const scoresKernel = kept(({ query, key }: { query: RowReading; key: RowReading }) =>
   assemble({
     name: 'block-scores',
     bindings: {

@@ -1,11 +1,12 @@
 import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import type { HeadThresholdRequest, SelectedBlocks } from '../request.ts';
 import { massStage } from './mass.ts';
 import { digitStage, digits, narrowStage } from './narrow.ts';
 import { type Scan, scanEnables, scanMemory, scanOf, scanStage } from './scan.ts';
-import { candidateFields, candidateShape, candidateStage, madeOnce, rankStage, THREADS } from './stages.ts';
+import { candidateFields, candidateShape, candidateStage, rankStage, THREADS } from './stages.ts';
 
 /**
  * A segment is what one threshold holds for: all rows of a head, or one long row. Its lines, rows of the head or pieces
@@ -52,7 +53,7 @@ fn keyAt(segment: u32, line: u32, i: u32) -> u32 {
 const shared = (kind: SegmentKind) => [rankStage, candidateStage, places[kind], keyStage];
 
 /** Digits known: none; left to take: all that is asked for. */
-const startKernel = madeOnce((kind: SegmentKind) =>
+const startKernel = kept((kind: SegmentKind) =>
   assemble({
     name: 'segments-start',
     bindings: { histograms: write('u32'), states: write('u32'), shape: fields },
@@ -69,7 +70,7 @@ const startKernel = madeOnce((kind: SegmentKind) =>
   }),
 );
 
-const countKernel = madeOnce(({ kind, round }: { kind: SegmentKind; round: number }) =>
+const countKernel = kept(({ kind, round }: { kind: SegmentKind; round: number }) =>
   assemble({
     name: 'segments-count',
     bindings: {
@@ -104,7 +105,7 @@ const countKernel = madeOnce(({ kind, round }: { kind: SegmentKind; round: numbe
 );
 
 /** Takes a digit from the sums, and clears them for the next round. */
-const narrowKernel = madeOnce(({ round, scan }: { round: number; scan: Scan }) =>
+const narrowKernel = kept(({ round, scan }: { round: number; scan: Scan }) =>
   assemble({
     name: 'segments-narrow',
     enables: scanEnables[scan],
@@ -145,7 +146,7 @@ const narrowKernel = madeOnce(({ round, scan }: { round: number; scan: Scan }) =
 );
 
 /** Of each line: how many are above the threshold, how many equal it. */
-const linesKernel = madeOnce((kind: SegmentKind) =>
+const linesKernel = kept((kind: SegmentKind) =>
   assemble({
     name: 'segments-lines',
     bindings: {
@@ -194,7 +195,7 @@ fn storeSegment(segment: u32) {
 };
 
 /** Of each line: its first entry, and how many equals it may take. Lines come in order, so lower ones take first. */
-const startsKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan }) =>
+const startsKernel = kept(({ kind, scan }: { kind: SegmentKind; scan: Scan }) =>
   assemble({
     name: 'segments-starts',
     enables: scanEnables[scan],
@@ -230,7 +231,7 @@ const startsKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan }
   }),
 );
 
-const writeKernel = madeOnce(({ kind, scan }: { kind: SegmentKind; scan: Scan }) =>
+const writeKernel = kept(({ kind, scan }: { kind: SegmentKind; scan: Scan }) =>
   assemble({
     name: 'segments-write',
     enables: scanEnables[scan],

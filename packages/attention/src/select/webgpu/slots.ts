@@ -2,8 +2,9 @@ import type { Gpu, GpuTensor } from '../../device/gpu.ts';
 import { sizeOf } from '../../tensor.ts';
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import type { GatherRowsRequest, MergeSlotsRequest } from '../request.ts';
-import { listStage, madeOnce, numberElement, numberOf, type Storage, THREADS } from './stages.ts';
+import { listStage, numberElement, numberOf, type Storage, THREADS } from './stages.ts';
 
 /** Copies words: rows of f16 are whole words. */
 const gatherKernel = assemble({
@@ -57,7 +58,7 @@ export async function gatherRowsOnGpu(gpu: Gpu, { input, ids }: GatherRowsReques
 }
 
 /** L = log Σ exp L_s, O = Σ exp(L_s − L) O_s. A lane owns one channel of one token. */
-const mergeKernel = madeOnce((storage: Storage) =>
+const mergeKernel = kept((storage: Storage) =>
   assemble({
     name: 'merge-slots',
     bindings: {

@@ -5,20 +5,6 @@ export type Storage = 'f32' | 'f16';
 
 export const THREADS = 256;
 
-/** Remembers what `make` gave for options, which are data alone: making a text costs more than a short launch. */
-export function madeOnce<O, K>(make: (options: O) => K): (options: O) => K {
-  const made = new Map<string, K>();
-  return (options) => {
-    const name = JSON.stringify(options);
-    let kernel = made.get(name);
-    if (kernel === undefined) {
-      kernel = make(options);
-      made.set(name, kernel);
-    }
-    return kernel;
-  };
-}
-
 /** Element of a buffer that is read number by number. */
 export const numberElement = { f32: 'f32', f16: 'u32' } as const;
 

@@ -1,5 +1,6 @@
 import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
 import { type Bindings, read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import { elementOf, storeVector } from './access.ts';
 import { decodeFields } from './decode.ts';
 import { epilogueBindings, epilogueStages, finishedRows } from './epilogue.ts';
@@ -60,7 +61,7 @@ fn rowSum() -> f32 {
  * The second half of decoding: M = max m, l = Σ l 2^(m − M), O = Σ O 2^(m − M) / l over the splits of a row, always in
  * the same order; then the epilogue. One workgroup a row.
  */
-export function decodeMerge(options: DecodeMergeOptions): Kernel {
+export const decodeMerge = kept((options: DecodeMergeOptions): Kernel => {
   const { valueDim, outputStorage } = options;
   const vectors = Math.ceil(valueDim / 4);
   const lanes = 2 ** Math.ceil(Math.log2(vectors));
@@ -130,4 +131,4 @@ export function decodeMerge(options: DecodeMergeOptions): Kernel {
   }
   if (lane == 0u) { logSumExp[row] = sumBits(base, total, empty); }`,
   });
-}
+});

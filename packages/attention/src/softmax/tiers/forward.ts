@@ -78,24 +78,26 @@ const tiers: readonly (readonly [GpuTier, Choose])[] = [
  * @param only the tier that must run
  * @throws DeviceError if that has no kernel for the call
  */
-export function chooseForward(
-  options: ForwardOptions,
-  blocks: Blocks,
-  machine: Machine,
-  device: GpuTier,
-  only: GpuTier | undefined,
-): ForwardKernel {
-  const highest = tiers.findIndex(([tier]) => tier === (only ?? device));
-  for (const [tier, choose] of tiers.slice(0, highest + 1).reverse()) {
-    if (only !== undefined && tier !== only) break;
-    const found = choose(options, blocks, machine);
-    if (found) return found;
-  }
-  throw new DeviceError(`the tier '${only}' has no kernel for this call`, {
-    needs: `a tile for ${options.storage} with headDim ${options.headDim} and valueDim ${options.valueDim}`,
-    has: `${machine.memoryBytes} bytes of workgroup memory and ${machine.threads} threads a workgroup`,
-  });
-}
+export const chooseForward = kept(
+  (
+    options: ForwardOptions,
+    blocks: Blocks,
+    machine: Machine,
+    device: GpuTier,
+    only: GpuTier | undefined,
+  ): ForwardKernel => {
+    const highest = tiers.findIndex(([tier]) => tier === (only ?? device));
+    for (const [tier, choose] of tiers.slice(0, highest + 1).reverse()) {
+      if (only !== undefined && tier !== only) break;
+      const found = choose(options, blocks, machine);
+      if (found) return found;
+    }
+    throw new DeviceError(`the tier '${only}' has no kernel for this call`, {
+      needs: `a tile for ${options.storage} with headDim ${options.headDim} and valueDim ${options.valueDim}`,
+      has: `${machine.memoryBytes} bytes of workgroup memory and ${machine.threads} threads a workgroup`,
+    });
+  },
+);
 
 /** The kernel of a given tile. */
 export function forcedForward(
@@ -132,12 +134,7 @@ function kernels<Shape extends { queryTile: number }>(
   tier: GpuTier,
   make: (options: ForwardOptions, tile: Shape) => Kernel,
 ): (options: ForwardOptions, tile: Shape) => ForwardKernel {
-  const of = kept(([options, tile]: readonly [ForwardOptions, Shape]) => ({
-    tier,
-    kernel: make(options, tile),
-    queryTile: tile.queryTile,
-  }));
-  return (options, tile) => of([options, tile]);
+  return kept((options, tile) => ({ tier, kernel: make(options, tile), queryTile: tile.queryTile }));
 }
 
 const portableKernel = kernels('portable', (options, tile: TileShape) =>

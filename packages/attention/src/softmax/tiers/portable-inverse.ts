@@ -1,5 +1,6 @@
 import { assemble, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 
 /**
  * Inverts lists that are on the device: a counting sort by key unit in three launches. Which query blocks visit a unit
@@ -58,7 +59,7 @@ const listBindings = (kind: InvertibleKind) => ({
 });
 
 /** bits [lists, units, bitWords]: bit b of a unit is set where query block b visits it. A workgroup a row of the lists. */
-export const markVisits = (kind: InvertibleKind) =>
+export const markVisits = kept((kind: InvertibleKind) =>
   assemble({
     name: `invert-mark-${kind}`,
     bindings: { ...listBindings(kind), bits: write('atomic<u32>') },
@@ -77,7 +78,8 @@ export const markVisits = (kind: InvertibleKind) =>
       }
     }
   }`,
-  });
+  }),
+);
 
 /** inverse [lists, units, 2]: first entry and number of entries; each list has `most` places. A workgroup a list. */
 export const countVisits = assemble({
@@ -116,7 +118,7 @@ fn visitsOf(cell: u32) -> u32 {
 });
 
 /** The entries, after the rows of \`inverse\`: query block, entry of its own list. A workgroup a row of the lists. */
-export const fillVisits = (kind: InvertibleKind) =>
+export const fillVisits = kept((kind: InvertibleKind) =>
   assemble({
     name: `invert-fill-${kind}`,
     bindings: { ...listBindings(kind), bits: read('u32'), inverse: write('u32') },
@@ -147,4 +149,5 @@ fn visitsBefore(cell: u32, block: u32) -> u32 {
       }
     }
   }`,
-  });
+  }),
+);

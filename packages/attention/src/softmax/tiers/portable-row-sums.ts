@@ -1,5 +1,6 @@
 import { assemble, type Kernel, wgsl } from '../../wgsl/assemble.ts';
 import { read, uniform, write } from '../../wgsl/bindings.ts';
+import { kept } from '../../wgsl/kept.ts';
 import { readNumber, readVector, rowBinding, type Storage } from './access.ts';
 
 /** What the backward pass needs of each row before it starts. */
@@ -14,7 +15,7 @@ export interface RowStatisticsOptions {
 const numbersOf = (storage: Storage) => read(storage === 'f16' ? 'u32' : 'f32');
 
 /** (L log₂e, rowsum(dO ∘ O) − dL) of four rows a workgroup, sixteen threads a row; rows that see no key get the sum 1e30. */
-export function rowStatistics(options: RowStatisticsOptions): Kernel {
+export const rowStatistics = kept((options: RowStatisticsOptions): Kernel => {
   const { valueDim, output, outputGradient, logSumExp, logSumExpGradient } = options;
   const given = logSumExpGradient !== 'none';
   return assemble({
@@ -59,7 +60,7 @@ export function rowStatistics(options: RowStatisticsOptions): Kernel {
     select(mean - logSumExpGradientNumber(row), 0.0, empty),
   );`,
   });
-}
+});
 
 /** Gradients stored by key slot become those of tokens: the slots of each token in order, so the sums are always the same. */
 export const sumSlots = assemble({
