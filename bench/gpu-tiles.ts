@@ -203,6 +203,7 @@ function sizesOf(forced: ForcedTile, headDim: number, dtype: DType): { text: str
       keyOrder: false,
       keep: undefined,
       change: undefined,
+      honourFullBlocks: false,
       maskIsCausal: false,
       maskIsBand: false,
     } as const;

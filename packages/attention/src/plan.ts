@@ -135,8 +135,17 @@ export function queriesEveryToken({ queries, queryTokens }: Plan): boolean {
   return every;
 }
 
+/** Whether every slot of a layout holds a token. */
+export function fillsEverySlot({ order }: Pick<BlockLayout, 'order'>): boolean {
+  if (!order) return true;
+  const fills = filledByOrder.get(order) ?? !order.includes(NO_TOKEN);
+  filledByOrder.set(order, fills);
+  return fills;
+}
+
 /** Orders are large and stay: each is looked through once. */
 const queriedByOrder = new WeakMap<Uint32Array, boolean>();
+const filledByOrder = new WeakMap<Uint32Array, boolean>();
 
 /** Everything sees everything. */
 export function densePlan(queryTokens: number, keyTokens: number): Plan {

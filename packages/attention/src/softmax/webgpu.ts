@@ -2,6 +2,7 @@ import type { GpuTier } from '../device/device.ts';
 import type { Gpu } from '../device/gpu.ts';
 import { requireTier } from '../device/tiers.ts';
 import { lazily } from '../lazy.ts';
+import { fillsEverySlot } from '../plan.ts';
 import type { AttendRequest, AttendResult } from './request.ts';
 import { retiled } from './retile.ts';
 import {
@@ -97,7 +98,9 @@ function cutBlocks(request: AttendRequest, shape: GpuRequest['shape'], queryTile
 export function tiledCall(gpu: Gpu, request: AttendRequest) {
   const prepared = prepareRequest(gpu, request);
   const { keySlots: slots, keyBlock: block } = prepared.shape;
-  const blocks = { queryBlock: queryBlockOf(request), keys: { slots, block } };
+  const { keys } = request.plan;
+  const filled = 'layout' in keys && fillsEverySlot(keys.layout);
+  const blocks = { queryBlock: queryBlockOf(request), keys: { slots, block, filled } };
   return { prepared, blocks, machine: machineOf(gpu) };
 }
 

@@ -1,4 +1,4 @@
-import { densePlan, NO_TOKEN, type Plan } from '../plan.ts';
+import { blockListPlan, densePlan, NO_TOKEN, type Plan } from '../plan.ts';
 import { bandPlan, gatheredKeysPlan, intervalPlan, prefixPlan } from '../plans.ts';
 import type { AttendCase } from './cases.ts';
 import { randomArray } from './close.ts';
@@ -54,6 +54,26 @@ function somePositions(queryTokens: number, keyTokens: number, block: number) {
     keyTokens,
     queries: { slots: queryTokens, block },
     positions: { rows: Uint32Array.from(rows), blocks: Uint32Array.from(blocks) },
+  });
+}
+
+/** Blocks of shuffled tokens, no slot empty: rows of full blocks, of cut ones, of both in either order, and one of none. */
+function fullBlocksOfOrders(queryTokens: number, keyTokens: number): Plan {
+  const [full, cut] = [true, false];
+  return blockListPlan({
+    name: 'full blocks of orders',
+    queryTokens,
+    keyTokens,
+    queries: { slots: queryTokens, block: 64, order: shuffled(queryTokens) },
+    keys: { slots: keyTokens, block: 32, order: shuffled(keyTokens) },
+    lists: [
+      [3, 0].map((block) => ({ block, full })),
+      [1, 4].map((block) => ({ block, full: cut })),
+      [2, 1, 0, 4].map((block, i) => ({ block, full: i < 2 })),
+      [],
+      [4, 2, 1].map((block, i) => ({ block, full: i === 1 })),
+    ],
+    keep: ({ query, key }) => query.add(key).mod(3).ne(0),
   });
 }
 
@@ -161,6 +181,14 @@ export const planCases: AttendCase[] = [
       mask: ({ keySlot }) => keySlot.mod(4).ne(1),
       score: ({ score, key }) => key.lt(0).select(score.sub(1), score),
     }),
+  },
+  {
+    name: 'full blocks of orders that fill every slot',
+    heads: 2,
+    queryTokens: 300,
+    keyTokens: 160,
+    headDim: 16,
+    options: () => ({ plan: fullBlocksOfOrders(300, 160) }),
   },
   {
     name: 'every key in an order of the queries',

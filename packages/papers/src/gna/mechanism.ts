@@ -1,8 +1,9 @@
 import { ArgumentError, type AttendOptions, attend, type Plan } from '@saccade/attention';
 import type { Inputs, Outputs, RunContext } from '../kit/paper.ts';
 import { remember } from '../kit/remember.ts';
-import { axesOf, dynamicPlan, staticPlan, usualTile } from '../kit/windows.ts';
+import { type Axis, axesOf, dynamicPlan, staticPlan, usualTile } from '../kit/windows.ts';
 import type { Options } from './paper.ts';
+import { simulate } from './simulator.ts';
 
 /**
  * Generalized neighbourhood attention: select by a rule, attend, nothing to correct. Equation numbers as in reference.ts.
@@ -31,16 +32,10 @@ export const windowPlan = remember((queryTokens: number, keyTokens: number, opti
     );
   }
   const axes = axesOf('gna', queryTokens, options);
-  const queryTile = tileOf(
-    'queryTile',
-    options.queryTile,
-    axes.map(({ length }) => length),
-  );
-  const keyTile = tileOf(
-    'keyTile',
-    options.keyTile,
-    axes.map(({ length }) => length),
-  );
+  const keyTile = tileOf('keyTile', options.keyTile, axes.length) ?? usualTile(axes.length);
+  const queryTile =
+    tileOf('queryTile', options.queryTile, axes.length) ??
+    (keyTiling === 'static' ? sharingTile(axes, keyTile) : usualTile(axes.length));
   const name = `windows of ${axes.map(({ window }) => window).join(' x ')}, stride ${axes.map(({ stride }) => stride).join(' x ')}`;
   if (keyTiling === 'dynamic') {
     if (extraTokens > 0)
@@ -53,15 +48,34 @@ export const windowPlan = remember((queryTokens: number, keyTokens: number, opti
 function tileOf(
   argument: string,
   tile: readonly number[] | undefined,
-  grid: readonly number[],
-): readonly number[] {
-  if (tile === undefined) return usualTile(grid.length);
-  if (tile.length !== grid.length)
-    throw new ArgumentError(
-      'gna',
-      argument,
-      `${tile.length} entries`,
-      `${grid.length}, one an axis of the grid`,
-    );
+  rank: number,
+): readonly number[] | undefined {
+  if (tile && tile.length !== rank)
+    throw new ArgumentError('gna', argument, `${tile.length} entries`, `${rank}, one an axis of the grid`);
   return tile;
 }
+
+/** Queries that the largest kernels take at once. */
+const MOST_QUERIES = 256;
+
+/**
+ * The usual query tile, doubled along axes while its boxes visit no more pairs: with strides neighbours share their windows, and
+ * a kernel that takes them together reads each key for more queries.
+ */
+export function sharingTile(axes: readonly Axis[], keyTile: readonly number[]): number[] {
+  const pairs = (queryTile: readonly number[]) => {
+    const { visited } = simulate({ axes, queryTile, keyTile, keyTiling: 'static' });
+    return volume(queryTile) * visited.reduce((sum, count) => sum + count, 0);
+  };
+  let tile = usualTile(axes.length);
+  const least = pairs(tile);
+  for (;;) {
+    const wider = axes
+      .map((_, a) => tile.map((length, b) => (a === b ? 2 * length : length)))
+      .find((candidate) => volume(candidate) <= MOST_QUERIES && pairs(candidate) <= least);
+    if (!wider) return tile;
+    tile = wider;
+  }
+}
+
+const volume = (tile: readonly number[]) => tile.reduce((size, length) => size * length, 1);

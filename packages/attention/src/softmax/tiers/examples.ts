@@ -108,6 +108,13 @@ const examples: Example[] = [
       keep: ({ query, key }: Positions) => query.sub(key).abs().lt(64),
     },
     {
+      name: 'blocks-64-orders-window',
+      queryBlock: 64,
+      headDim: 64,
+      options: { keys: 'blocks' as const, queryOrder: true, keyOrder: true, honourFullBlocks: true },
+      keep: ({ query, key }: Positions) => query.sub(key).abs().lt(64),
+    },
+    {
       name: 'boxes-zero-64',
       queryBlock: 49,
       headDim: 64,
@@ -131,7 +138,8 @@ function tiledKernels(): [string, string][] {
     const { name, tier = 'portable', queryBlock = 4096 } = example;
     const limits = { ...machine, ...example.machine };
     const options = optionsOf(example);
-    const blocks = { queryBlock, keys: { slots: 4096, block: queryBlock === 4096 ? 1 : queryBlock } };
+    const block = queryBlock === 4096 ? 1 : queryBlock;
+    const blocks = { queryBlock, keys: { slots: 4096, block, filled: true } };
     const { kernel } = chooseForward(options, blocks, limits, tier, tier);
     return [`softmax-forward-${tier}-${name}.wgsl`, kernel.code];
   });

@@ -107,13 +107,13 @@ ${hiding === 'expressions' ? '    let s = turn * bitcast<vec4<f32>>(tileMemory[a
 
 /** Whether a tile needs no finishing: all keys are there, and every pair is kept as it is. The same for all its rows. */
 export function plainTile(
-  { contiguous, complete, hiding }: MatrixShape,
+  { contiguous, marked, complete, hiding }: MatrixShape,
   { change, honourFullBlocks }: { change: string | undefined; honourFullBlocks: boolean },
 ): string {
   if (!complete) return 'false';
   const whole = 'start + KEY_TILE <= count';
   if (hiding === 'nothing') return whole;
-  if (!contiguous) return 'false';
+  if (!contiguous && !marked) return 'false';
   switch (hiding) {
     // bands walk over such tiles by themselves
     case 'band':

@@ -46,6 +46,8 @@ export interface MatrixShape extends MatrixTile {
   contiguous: boolean;
   /** Whether tokens of keys are looked up, a tile ahead: to load their rows, or for expressions. */
   looksUp: boolean;
+  /** Whether tiles lie in blocks of an order, whose entries say, a tile ahead, whether the mask cuts them. */
+  marked: boolean;
   /** Whether all keys of a tile are there, except beyond the last. */
   complete: boolean;
   hiding: Hiding;
@@ -62,6 +64,7 @@ export type MatrixCall = Pick<
   | 'keyOrder'
   | 'keep'
   | 'change'
+  | 'honourFullBlocks'
   | 'maskIsCausal'
   | 'maskIsBand'
 >;
@@ -91,9 +94,18 @@ export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: Key
   );
   const complete = isComplete(options, keySlots);
   const ownBand = options.maskIsBand && options.change === undefined;
-  const contiguous = ownBand || (complete && isContiguous(options.keys, keySlots, keyTile));
+  const contiguous =
+    ownBand || (complete && !options.keyOrder && isContiguous(options.keys, keySlots, keyTile));
   const hiding = hidingOf(options, ownBand, contiguous);
   const looksUp = hiding === 'expressions' || !contiguous;
+  const marked =
+    hiding === 'expressions' &&
+    options.honourFullBlocks &&
+    options.change === undefined &&
+    complete &&
+    !contiguous &&
+    options.keys === 'blocks' &&
+    keySlots.block % keyTile === 0;
   const masks = Math.ceil(valueDim / 32);
   return {
     ...tile,
@@ -114,6 +126,7 @@ export function matrixShape(tile: MatrixTile, options: MatrixCall, keySlots: Key
     weightsAt: inPlace ? scoresAt : afterScores,
     contiguous,
     looksUp,
+    marked,
     complete,
     hiding,
     memory: {
@@ -140,14 +153,16 @@ function hidingOf({ keep, change, maskIsCausal }: MatrixCall, ownBand: boolean, 
 export interface KeySlots {
   slots: number;
   block: number;
+  /** Where there is an order of keys: whether it names a token in every slot. */
+  filled?: boolean;
 }
 
 /** Whether every slot of a list holds a key. */
 export function isComplete(
   options: Pick<MatrixCall, 'keys' | 'keyOrder'>,
-  { slots, block }: KeySlots,
+  { slots, block, filled }: KeySlots,
 ): boolean {
-  if (options.keyOrder) return false;
+  if (options.keyOrder && !filled) return false;
   switch (options.keys) {
     case 'all':
     case 'ranges':

@@ -36,6 +36,7 @@ const call = {
   keyOrder: false,
   keep: undefined,
   change: undefined,
+  honourFullBlocks: true,
   maskIsCausal: false,
   maskIsBand: false,
 } as const;
@@ -66,4 +67,16 @@ test('keys are neighbours where no order or short block parts them', () => {
   expect(contiguous({ keys: 'gathered' }, 128, 1)).toBe(false);
   expect(contiguous({ keys: 'band' }, 128, 1)).toBe(false);
   expect(contiguous({ keyOrder: true }, 128, 1)).toBe(false);
+});
+
+test('blocks of an order are marked where it fills every slot and their tiles are not cut', () => {
+  const tile = { fragments: 1, rows: 4, columns: 1, keyTile: 32 } as const;
+  const ordered = { keys: 'blocks', keyOrder: true, queryOrder: true, keep: 'fn keep() {}' } as const;
+  const shape = (change: object, block: number, filled: boolean) =>
+    matrixShape(tile, { ...call, ...ordered, ...change }, { slots: 128, block, filled });
+  expect(shape({}, 64, true)).toMatchObject({ marked: true, complete: true, contiguous: false });
+  expect(shape({}, 64, false)).toMatchObject({ marked: false, complete: false });
+  expect(shape({}, 16, true).marked).toBe(false);
+  expect(shape({ honourFullBlocks: false }, 64, true).marked).toBe(false);
+  expect(shape({ keep: undefined }, 64, true)).toMatchObject({ marked: false, complete: true });
 });

@@ -84,9 +84,17 @@ fn keyOrAbsent(tile: Located, slot: u32, count: u32) -> i32 {
   return ABSENT;
 }`;
 
-/** Text of the tile's first token, for tiles of neighbours. */
-const tokenAt = ({ hiding }: MatrixShape, start: string) =>
-  hiding === 'band' ? `bandToken(band, ${start})` : `keyToken(tile, min(${start}, max(count, 1u) - 1u))`;
+/** The mark of the block that a slot lies in: the bit that tokens carry too. */
+const blockMark = wgsl`
+fn blockMark(tile: Located, slot: u32) -> i32 {
+  return select(0, FULL, (blockAt(rowAt(2u * tile.row) + slot / shape.keyBlock) >> 31u) == 1u);
+}`;
+
+/** Text of the tile's first token, for tiles of neighbours, or of its block's mark. */
+const tokenAt = ({ hiding, marked }: MatrixShape, start: string) =>
+  hiding === 'band'
+    ? `bandToken(band, ${start})`
+    : `${marked ? 'blockMark' : 'keyToken'}(tile, min(${start}, max(count, 1u) - 1u))`;
 
 /**
  * Visits the tiles from `from` to `to`: scores, weights, product.
@@ -94,11 +102,11 @@ const tokenAt = ({ hiding }: MatrixShape, start: string) =>
  * @param leaves whether the walk ends at the first tile that needs it, with `start` there
  */
 const walk = (shape: MatrixShape, from: string, to: string, plain: string, leaves = false) => {
-  const { contiguous, looksUp } = shape;
+  const { contiguous, marked, looksUp } = shape;
   const mayHide = shape.hiding !== 'nothing' && plain !== 'true' && !leaves;
   return wgsl`    ${leaves ? `var start = ${from};\n    for (; start < ${to}; start += KEY_TILE) {` : `for (var start = ${from}; start < ${to}; start += KEY_TILE) {`}
 ${
-  contiguous
+  contiguous || marked
     ? `      let firstToken = thisToken;
       let tokenAfter = ${tokenAt(shape, 'start + 2u * KEY_TILE')};`
     : '      let firstToken = ABSENT;'
@@ -123,7 +131,7 @@ ${mayHide ? '        if (!plain) { spoilRow(start, row, part); }' : ''}
 ${accumulate(shape)}
       }
 ${storeWords(shape, 'key')}
-${contiguous ? '      thisToken = nextToken;\n      nextToken = tokenAfter;' : ''}
+${contiguous || marked ? '      thisToken = nextToken;\n      nextToken = tokenAfter;' : ''}
       // a row that has outgrown its base makes the rest of a first attempt useless
       if (mode == FIRST && (start / KEY_TILE) % 16u == 15u) {
         if (workgroupUniformLoad(&outgrown[0]) != 0u) { break; }
@@ -157,7 +165,7 @@ ${walk(shape, 'start', 'count', plain)}`;
  * rows). Fragments are opaque, so scores pass through workgroup memory once a tile, where lanes weigh whole rows.
  */
 export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kernel {
-  const { contiguous, looksUp, hiding } = shape;
+  const { contiguous, marked, looksUp, hiding } = shape;
   return assemble({
     name: 'softmax-forward-matrix',
     enables: ['f16', 'subgroups', 'chromium_experimental_subgroup_matrix'],
@@ -187,6 +195,7 @@ export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kern
       ...(hiding === 'band' ? bandStages : keyStages(options)),
       ...(hiding === 'expressions' ? [...options.tableStages, ...pairStages(options)] : []),
       ...(looksUp ? [keyOrAbsent] : []),
+      ...(marked ? [blockMark] : []),
       ...weighStages(shape),
       ...spoiledStages(options, shape),
       ...epilogueStages(options),
@@ -211,12 +220,12 @@ ${each(shape.fragments, (r) => each(shape.headFragments, (k) => `  let q${r}_${k
 ${eachOutput(shape, (o) => `  var ${o} = ${result}();`)}
 ${declareWords(shape, 'key')}
 ${declareWords(shape, 'value')}
-${contiguous ? '  // lists are read a tile ahead of the keys that they name\n  var thisToken = 0;\n  var nextToken = 0;\n' : ''}  var mode = FIRST;
+${contiguous || marked ? '  // lists are read a tile ahead of the keys that they name\n  var thisToken = 0;\n  var nextToken = 0;\n' : ''}  var mode = FIRST;
   loop {
     {
 ${looksUp ? `      workgroupBarrier();\n      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }\n      workgroupBarrier();` : ''}
 ${
-  contiguous
+  contiguous || marked
     ? `      thisToken = ${tokenAt(shape, '0u')};
       nextToken = ${tokenAt(shape, 'KEY_TILE')};`
     : ''
