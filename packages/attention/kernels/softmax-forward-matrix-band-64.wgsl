@@ -307,19 +307,6 @@ fn main(
   if (tile.firstSlot >= tile.endSlot) { return; }
   let band = bandOf(tile);
   let count = band.count;
-  // lists are read a tile ahead of the keys that they name
-  var thisToken = 0;
-  var nextToken = 0;
-  var keyWords0: vec4<u32>;
-  var valueWords0: vec4<u32>;
-  // first keys are on their way while the queries pass
-  {
-
-      thisToken = bandToken(band, 0u);
-      nextToken = bandToken(band, KEY_TILE);
-      keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
-  }
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 0u, 9u);
@@ -335,15 +322,28 @@ fn main(
   var o0_1 = subgroup_matrix_result<f32, 16, 16>();
   var o1_0 = subgroup_matrix_result<f32, 16, 16>();
   var o1_1 = subgroup_matrix_result<f32, 16, 16>();
+  var keyWords0: vec4<u32>;
+  var valueWords0: vec4<u32>;
+  // lists are read a tile ahead of the keys that they name
+  var thisToken = 0;
+  var nextToken = 0;
   var mode = FIRST;
   loop {
+    {
+
+      thisToken = bandToken(band, 0u);
+      nextToken = bandToken(band, KEY_TILE);
+      keyWords0 = vec4<u32>();
+      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
+    }
     for (var start = 0u; start < band.lead; start += KEY_TILE) {
       let firstToken = thisToken;
       let tokenAfter = bandToken(band, start + 2u * KEY_TILE);
       let tokensAt = start % (2u * KEY_TILE);
       let plain = false;
       workgroupBarrier();
+
       if (!plain) { clearSpoiled(lane); }
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
@@ -410,6 +410,7 @@ fn main(
       let plain = true;
       workgroupBarrier();
 
+
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
       {
@@ -470,6 +471,7 @@ fn main(
       let tokensAt = start % (2u * KEY_TILE);
       let plain = false;
       workgroupBarrier();
+
       if (!plain) { clearSpoiled(lane); }
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
@@ -540,13 +542,6 @@ fn main(
       o1_1 = subgroup_matrix_result<f32, 16, 16>();
     }
     mode++;
-    {
-
-      thisToken = bandToken(band, 0u);
-      nextToken = bandToken(band, KEY_TILE);
-      keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
-    }
   }
   sum += subgroupShuffleXor(sum, 1u);
   let token = queryToken(tile, row);

@@ -313,27 +313,6 @@ fn main(
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
-  var laterToken = ABSENT;
-  // lists are read a tile ahead of the keys that they name
-  var thisToken = 0;
-  var nextToken = 0;
-  var keyWords0: vec4<u32>;
-  var keyWords1: vec4<u32>;
-  var valueWords0: vec4<u32>;
-  var valueWords1: vec4<u32>;
-  // first keys are on their way while the queries pass
-  {
-      workgroupBarrier();
-      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
-      if (lane < KEY_TILE) { laterToken = keyOrAbsent(tile, KEY_TILE + lane, count); }
-      workgroupBarrier();
-      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
-      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
-      keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
-      keyWords1 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
-  }
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 0u, 9u);
@@ -349,10 +328,28 @@ fn main(
   var o0_1 = subgroup_matrix_result<f32, 16, 16>();
   var o1_0 = subgroup_matrix_result<f32, 16, 16>();
   var o1_1 = subgroup_matrix_result<f32, 16, 16>();
+  var keyWords0: vec4<u32>;
+  var keyWords1: vec4<u32>;
+  var valueWords0: vec4<u32>;
+  var valueWords1: vec4<u32>;
+  // lists are read a tile ahead of the keys that they name
+  var thisToken = 0;
+  var nextToken = 0;
   var mode = FIRST;
   loop {
+    {
+      workgroupBarrier();
+      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
+      workgroupBarrier();
+      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
+      keyWords0 = vec4<u32>();
+      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
+      keyWords1 = vec4<u32>();
+      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+    }
     var start = 0u;
     for (; start < count; start += KEY_TILE) {
       let firstToken = thisToken;
@@ -361,6 +358,8 @@ fn main(
       if (!(start + KEY_TILE <= count && firstToken >= FULL)) { break; }
       let plain = true;
       workgroupBarrier();
+      var tokenOfNext = ABSENT;
+      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }
 
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
@@ -388,8 +387,7 @@ fn main(
       weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
       tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = valueWords0;
       tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords1;
-      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = laterToken; }
-      if (lane < KEY_TILE) { laterToken = keyOrAbsent(tile, start + 2u * KEY_TILE + lane, count); }
+      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
       workgroupBarrier();
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
@@ -429,6 +427,8 @@ fn main(
       let tokensAt = start % (2u * KEY_TILE);
       let plain = start + KEY_TILE <= count && firstToken >= FULL;
       workgroupBarrier();
+      var tokenOfNext = ABSENT;
+      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }
       if (!plain) { clearSpoiled(lane); }
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
@@ -461,8 +461,7 @@ fn main(
       tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = finite((lane + 0u) / 8u, (lane + 0u) % 8u, valueWords0, start);
       tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = finite((lane + 128u) / 8u, (lane + 128u) % 8u, valueWords1, start);
       }
-      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = laterToken; }
-      if (lane < KEY_TILE) { laterToken = keyOrAbsent(tile, start + 2u * KEY_TILE + lane, count); }
+      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
       workgroupBarrier();
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(nextToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
@@ -507,18 +506,6 @@ fn main(
       o1_1 = subgroup_matrix_result<f32, 16, 16>();
     }
     mode++;
-    {
-      workgroupBarrier();
-      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
-      if (lane < KEY_TILE) { laterToken = keyOrAbsent(tile, KEY_TILE + lane, count); }
-      workgroupBarrier();
-      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
-      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
-      keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
-      keyWords1 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
-    }
   }
   sum += subgroupShuffleXor(sum, 1u);
   let token = queryToken(tile, row);

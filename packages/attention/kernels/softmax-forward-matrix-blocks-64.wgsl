@@ -245,23 +245,6 @@ fn main(
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
-  // lists are read a tile ahead of the keys that they name
-  var thisToken = 0;
-  var nextToken = 0;
-  var keyWords0: vec4<u32>;
-  var keyWords1: vec4<u32>;
-  var valueWords0: vec4<u32>;
-  var valueWords1: vec4<u32>;
-  // first keys are on their way while the queries pass
-  {
-
-      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
-      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
-      keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
-      keyWords1 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
-  }
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 0u, 9u);
@@ -277,16 +260,33 @@ fn main(
   var o0_1 = subgroup_matrix_result<f32, 16, 16>();
   var o1_0 = subgroup_matrix_result<f32, 16, 16>();
   var o1_1 = subgroup_matrix_result<f32, 16, 16>();
+  var keyWords0: vec4<u32>;
+  var keyWords1: vec4<u32>;
+  var valueWords0: vec4<u32>;
+  var valueWords1: vec4<u32>;
+  // lists are read a tile ahead of the keys that they name
+  var thisToken = 0;
+  var nextToken = 0;
   var mode = FIRST;
   loop {
+    {
+
+      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
+      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
+      keyWords0 = vec4<u32>();
+      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
+      keyWords1 = vec4<u32>();
+      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+    }
     for (var start = 0u; start < count; start += KEY_TILE) {
       let firstToken = thisToken;
       let tokenAfter = keyToken(tile, min(start + 2u * KEY_TILE, max(count, 1u) - 1u));
       let tokensAt = start % (2u * KEY_TILE);
       let plain = start + KEY_TILE <= count;
       workgroupBarrier();
+
 
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 8u < count) { valueWords0 = valueWord(tile.keyRow + u32(firstToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
@@ -359,15 +359,6 @@ fn main(
       o1_1 = subgroup_matrix_result<f32, 16, 16>();
     }
     mode++;
-    {
-
-      thisToken = keyToken(tile, min(0u, max(count, 1u) - 1u));
-      nextToken = keyToken(tile, min(KEY_TILE, max(count, 1u) - 1u));
-      keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) { keyWords0 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 0u) / 8u, (lane + 0u) % 8u); }
-      keyWords1 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) { keyWords1 = keyWord(tile.keyRow + u32(thisToken & TOKEN_BITS) + (lane + 128u) / 8u, (lane + 128u) % 8u); }
-    }
   }
   sum += subgroupShuffleXor(sum, 1u);
   let token = queryToken(tile, row);

@@ -259,29 +259,6 @@ fn main(
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
   let count = keyCount(tile);
-  var laterToken = ABSENT;
-  var keyWords0: vec4<u32>;
-  var keyWords1: vec4<u32>;
-  var valueWords0: vec4<u32>;
-  var valueWords1: vec4<u32>;
-  // first keys are on their way while the queries pass
-  {
-      workgroupBarrier();
-      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
-      if (lane < KEY_TILE) { laterToken = keyOrAbsent(tile, KEY_TILE + lane, count); }
-      workgroupBarrier();
-
-      keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) {
-        let token = keyTokens[0u + (lane + 0u) / 8u];
-        if (token >= 0) { keyWords0 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
-      }
-      keyWords1 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) {
-        let token = keyTokens[0u + (lane + 128u) / 8u];
-        if (token >= 0) { keyWords1 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
-      }
-  }
   stageQueries(tile, lane);
   workgroupBarrier();
   let q0_0 = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&tileMemory, (firstRow + 0u) * 9u + 0u, 9u);
@@ -297,15 +274,37 @@ fn main(
   var o0_1 = subgroup_matrix_result<f32, 16, 16>();
   var o1_0 = subgroup_matrix_result<f32, 16, 16>();
   var o1_1 = subgroup_matrix_result<f32, 16, 16>();
+  var keyWords0: vec4<u32>;
+  var keyWords1: vec4<u32>;
+  var valueWords0: vec4<u32>;
+  var valueWords1: vec4<u32>;
   var mode = FIRST;
   loop {
+    {
+      workgroupBarrier();
+      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
+      workgroupBarrier();
+
+      keyWords0 = vec4<u32>();
+      if (0u + (lane + 0u) / 8u < count) {
+        let token = keyTokens[0u + (lane + 0u) / 8u];
+        if (token >= 0) { keyWords0 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
+      }
+      keyWords1 = vec4<u32>();
+      if (0u + (lane + 128u) / 8u < count) {
+        let token = keyTokens[0u + (lane + 128u) / 8u];
+        if (token >= 0) { keyWords1 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
+      }
       tileMemory[0u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = keyWords0;
       tileMemory[0u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = keyWords1;
+    }
     for (var start = 0u; start < count; start += KEY_TILE) {
       let firstToken = ABSENT;
       let tokensAt = start % (2u * KEY_TILE);
       let plain = false;
       workgroupBarrier();
+      var tokenOfNext = ABSENT;
+      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }
 
       valueWords0 = vec4<u32>();
       if (start + (lane + 0u) / 8u < count) {
@@ -339,8 +338,7 @@ fn main(
       weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
       tileMemory[288u + ((lane + 0u) / 8u) * 9u + (lane + 0u) % 8u] = valueWords0;
       tileMemory[288u + ((lane + 128u) / 8u) * 9u + (lane + 128u) % 8u] = valueWords1;
-      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = laterToken; }
-      if (lane < KEY_TILE) { laterToken = keyOrAbsent(tile, start + 2u * KEY_TILE + lane, count); }
+      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }
       workgroupBarrier();
       keyWords0 = vec4<u32>();
       if (start + KEY_TILE + (lane + 0u) / 8u < count) {
@@ -390,23 +388,6 @@ fn main(
       o1_1 = subgroup_matrix_result<f32, 16, 16>();
     }
     mode++;
-    {
-      workgroupBarrier();
-      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
-      if (lane < KEY_TILE) { laterToken = keyOrAbsent(tile, KEY_TILE + lane, count); }
-      workgroupBarrier();
-
-      keyWords0 = vec4<u32>();
-      if (0u + (lane + 0u) / 8u < count) {
-        let token = keyTokens[0u + (lane + 0u) / 8u];
-        if (token >= 0) { keyWords0 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 0u) % 8u); }
-      }
-      keyWords1 = vec4<u32>();
-      if (0u + (lane + 128u) / 8u < count) {
-        let token = keyTokens[0u + (lane + 128u) / 8u];
-        if (token >= 0) { keyWords1 = keyWord(tile.keyRow + u32(token & TOKEN_BITS), (lane + 128u) % 8u); }
-      }
-    }
   }
   sum += subgroupShuffleXor(sum, 1u);
   let token = queryToken(tile, row);

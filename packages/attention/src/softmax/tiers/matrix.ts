@@ -96,27 +96,6 @@ const tokenAt = ({ hiding, marked }: MatrixShape, start: string) =>
     ? `bandToken(band, ${start})`
     : `${marked ? 'blockMark' : 'keyToken'}(tile, min(${start}, max(count, 1u) - 1u))`;
 
-/** A lane's token of a later tile: list, block and order are three reads that wait for each other, a tile's time or more. */
-const lookAhead = (start: string) =>
-  `      if (lane < KEY_TILE) { laterToken = keyOrAbsent(tile, ${start} + lane, count); }`;
-
-/** Finds the first keys and reads them into registers. */
-const firstKeys = (shape: MatrixShape) => {
-  const { contiguous, marked, looksUp } = shape;
-  const tokens = `      thisToken = ${tokenAt(shape, '0u')};
-      nextToken = ${tokenAt(shape, 'KEY_TILE')};`;
-  return `${
-    looksUp
-      ? `      workgroupBarrier();
-      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }
-${lookAhead('KEY_TILE')}
-      workgroupBarrier();`
-      : ''
-  }
-${contiguous || marked ? tokens : ''}
-${fetchWords(shape, 'key', '0u', contiguous ? 'thisToken' : '0u')}`;
-};
-
 /**
  * Visits the tiles from `from` to `to`: scores, weights, product.
  * @param plain WGSL that says whether a tile needs no finishing
@@ -135,6 +114,7 @@ ${
       let tokensAt = start % (2u * KEY_TILE);
 ${leaves ? `      if (!(${plain})) { break; }\n      let plain = true;` : `      let plain = ${plain};`}
       workgroupBarrier();
+${looksUp ? '      var tokenOfNext = ABSENT;\n      if (lane < KEY_TILE) { tokenOfNext = keyOrAbsent(tile, start + KEY_TILE + lane, count); }' : ''}
 ${mayHide ? '      if (!plain) { clearSpoiled(lane); }' : ''}
 ${fetchWords(shape, 'value', 'start', contiguous ? 'firstToken' : 'tokensAt')}
       {
@@ -143,7 +123,7 @@ ${scores(shape)}
       workgroupBarrier();
       weigh(tile, start, count, firstToken, tokensAt, plain, row, part, mode);
 ${mayHide ? `      if (plain) {\n${storeWords(shape, 'value')}\n      } else {\n${storeWords(shape, 'value', 'finite')}\n      }` : storeWords(shape, 'value')}
-${looksUp ? `      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = laterToken; }\n${lookAhead('start + 2u * KEY_TILE')}` : ''}
+${looksUp ? '      if (lane < KEY_TILE) { keyTokens[KEY_TILE - tokensAt + lane] = tokenOfNext; }' : ''}
       workgroupBarrier();
 ${fetchWords(shape, 'key', 'start + KEY_TILE', contiguous ? 'nextToken' : 'KEY_TILE - tokensAt')}
       if (mode != MAXIMA) {
@@ -233,20 +213,26 @@ export function matrixForward(options: ForwardOptions, shape: MatrixShape): Kern
   let tile = locate(workgroup);
   if (tile.firstSlot >= tile.endSlot) { return; }
 ${hiding === 'band' ? '  let band = bandOf(tile);\n  let count = band.count;' : '  let count = keyCount(tile);'}
-${hiding === 'causal' ? `  let firstQuery = ${options.queryOrder ? '-2147483647 / 2' : 'i32(tile.firstSlot)'};\n` : ''}${looksUp ? '  var laterToken = ABSENT;\n' : ''}${contiguous || marked ? '  // lists are read a tile ahead of the keys that they name\n  var thisToken = 0;\n  var nextToken = 0;\n' : ''}${declareWords(shape, 'key')}
-${declareWords(shape, 'value')}
-${options.queryOrder ? '  resolveQueries(tile, lane);\n  workgroupBarrier();\n' : ''}  // first keys are on their way while the queries pass
-  {
-${firstKeys(shape)}
-  }
-  stageQueries(tile, lane);
+${hiding === 'causal' ? `  let firstQuery = ${options.queryOrder ? '-2147483647 / 2' : 'i32(tile.firstSlot)'};\n` : ''}${options.queryOrder ? '  resolveQueries(tile, lane);\n  workgroupBarrier();\n' : ''}  stageQueries(tile, lane);
   workgroupBarrier();
 ${each(shape.fragments, (r) => each(shape.headFragments, (k) => `  let q${r}_${k} = ${load(left, 'row_major', `(firstRow + ${r * FRAGMENT}u) * ${shape.keyStride}u + ${2 * k}u`, shape.keyStride)};`))}
   workgroupBarrier();
 ${eachOutput(shape, (o) => `  var ${o} = ${result}();`)}
-  var mode = FIRST;
+${declareWords(shape, 'key')}
+${declareWords(shape, 'value')}
+${contiguous || marked ? '  // lists are read a tile ahead of the keys that they name\n  var thisToken = 0;\n  var nextToken = 0;\n' : ''}  var mode = FIRST;
   loop {
+    {
+${looksUp ? `      workgroupBarrier();\n      if (lane < KEY_TILE) { keyTokens[lane] = keyOrAbsent(tile, lane, count); }\n      workgroupBarrier();` : ''}
+${
+  contiguous || marked
+    ? `      thisToken = ${tokenAt(shape, '0u')};
+      nextToken = ${tokenAt(shape, 'KEY_TILE')};`
+    : ''
+}
+${fetchWords(shape, 'key', '0u', contiguous ? 'thisToken' : '0u')}
 ${storeWords(shape, 'key')}
+    }
 ${walks(options, shape)}
     if (mode == EXACT) { break; }
     if (mode == FIRST) {
@@ -256,9 +242,6 @@ ${walks(options, shape)}
 ${eachOutput(shape, (o) => `      ${o} = ${result}();`)}
     }
     mode++;
-    {
-${firstKeys(shape)}
-    }
   }
 ${each(Math.log2(shape.lanesPerRow), (i) => `  sum += subgroupShuffleXor(sum, ${2 ** i}u);`)}
   let token = queryToken(tile, row);
