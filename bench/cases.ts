@@ -80,7 +80,7 @@ export const cases: readonly TimedCase[] = [
       queryTokens: 1,
       ...{ keyTokens: 32_768 },
     },
-    chains: [16, 144],
+    chains: [16, 400],
     rounds: 9,
   },
   {
@@ -91,7 +91,7 @@ export const cases: readonly TimedCase[] = [
   { facts: { ...gpu, id: 'dense-f16-128', title: 'Dense' }, chains: [2, 18], rounds: 9 },
   {
     facts: { ...gpu, id: 'causal', title: 'Causal', mask: { kind: 'causal' } },
-    chains: [2, 26],
+    chains: [2, 42],
     rounds: 9,
   },
   {
@@ -102,7 +102,7 @@ export const cases: readonly TimedCase[] = [
       title: 'Causal window of 1024',
       mask: { kind: 'window', size: 1024 },
     },
-    chains: [2, 18],
+    chains: [2, 34],
     rounds: 9,
   },
   {
@@ -113,7 +113,7 @@ export const cases: readonly TimedCase[] = [
       title: '10 % of blocks of 64',
       mask: { kind: 'blocks', block: 64, kept: 51, seed: 7 },
     },
-    chains: [1, 9],
+    chains: [1, 13],
     rounds: 9,
   },
   {

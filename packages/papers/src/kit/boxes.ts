@@ -58,6 +58,12 @@ export function boxLayout(
   return { slots: order.length, block, order };
 }
 
+/** The same layout without an order that is the tokens' own: kernels then need not look tokens up. */
+export function dropOwnOrder({ slots, block, order }: BlockLayout): BlockLayout {
+  const own = order?.every((token, slot) => token === slot);
+  return { slots, block, ...(!own && { order }) };
+}
+
 /** All index tuples below the lengths, last axis fastest. */
 export function product(lengths: readonly number[]): number[][] {
   let tuples: number[][] = [[]];

@@ -2,7 +2,8 @@ import type { Device } from '@saccade/attention';
 import { expect, test } from 'vitest';
 import { fillingBatch } from './filling-batch.ts';
 
-const device = (kind: string, software?: boolean) => ({ kind, capabilities: { software } }) as unknown as Device;
+const device = (kind: string, software?: boolean) =>
+  ({ kind, capabilities: { software } }) as unknown as Device;
 
 test('a GPU takes as many inputs as one bindable buffer holds, at least one', () => {
   const run = { device: device('webgpu', false), quick: false };

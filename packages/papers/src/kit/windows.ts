@@ -8,7 +8,7 @@ import {
   NO_TOKEN,
   type Plan,
 } from '@saccade/attention';
-import { boxesOf, boxLayout, type GridAxis, groupLength, product } from './boxes.ts';
+import { boxesOf, boxLayout, dropOwnOrder, type GridAxis, groupLength, product } from './boxes.ts';
 
 /**
  * Windows on a grid of one to three axes: what fna and gna share. Tokens attend only inside their dilation group, on
@@ -215,8 +215,8 @@ export function staticPlan(
     name,
     queryTokens: tokens,
     keyTokens: tokens + extraTokens,
-    queries: boxLayout(axes, queryTile, queryBoxes),
-    keys,
+    queries: dropOwnOrder(boxLayout(axes, queryTile, queryBoxes)),
+    keys: dropOwnOrder(keys),
     lists,
     keep: extraTokens === 0 ? mask : (at) => mask(at).or(at.key.ge(tokens)),
   });
