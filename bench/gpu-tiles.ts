@@ -340,6 +340,23 @@ function gatheredPlan(tokens: number, each: number): Plan {
   };
 }
 
+/** Every token is a query block of its own, with key blocks of 64 strewn over all. */
+function routedPlan(tokens: number, each: number): Plan {
+  const count = tokens / 64;
+  return blockListPlan({
+    name: 'routed tokens',
+    queryTokens: tokens,
+    keyTokens: tokens,
+    queries: { slots: tokens, block: 1 },
+    keys: { slots: tokens, block: 64 },
+    lists: Array.from({ length: tokens }, (_, token) =>
+      Array.from({ length: Math.min(each, count) }, (_, i) => ({
+        block: (token * 7 + i * Math.max(1, Math.floor(count / each))) % count,
+      })),
+    ),
+  });
+}
+
 const dense = quick ? 128 : 4096;
 const long = quick ? 2048 : 32768;
 const longer = quick ? 4096 : 65536;
@@ -436,6 +453,14 @@ const chosen: Chosen[] = [
     options: () => ({ plan: gatheredPlan(longer, 2048) }),
     pairs: 2048 * longer,
   },
+  // each token by itself to 8 blocks: what key-major is for
+  ...(['query-major', 'key-major'] as const).map((order) => ({
+    name: `tokens routed to 8 blocks of 64, ${order}`,
+    heads: Math.min(most, 4),
+    tokens: 2 * dense,
+    options: () => ({ plan: routedPlan(2 * dense, 8), order }),
+    pairs: 8 * 64 * 2 * dense,
+  })),
 ];
 for (const dtype of ['f16', 'f32'] as const) {
   for (const headDim of [64, 128]) {
