@@ -52,6 +52,32 @@ test('batches whose ends are seen together do not count as short', async () => {
   expect(await fillSample({ ...device.timed, now })).toBeLessThan(8);
 });
 
+test('where queueing takes longer than the work, a call takes what its queueing takes', async () => {
+  // a processor that needs 3 ms to queue a call of no length, and looks for ends after every other batch
+  let time = 0;
+  let looks = 0;
+  const ends: (() => void)[] = [];
+  const timed = {
+    work: async () => {
+      time += 3;
+    },
+    device: {
+      finish: () =>
+        new Promise<void>((resolve) => {
+          ends.push(resolve);
+          setImmediate(() => {
+            if (looks++ % 2 === 1 || ends.length > 1) for (const end of ends.splice(0)) end();
+          });
+          setTimeout(() => ends.splice(0).forEach((end) => void end()), 20);
+        }),
+    },
+    now: () => time,
+  };
+  const samples = await sampleBusy(timed, 2, 6);
+  expect(samples.length).toBeGreaterThan(0);
+  for (const sample of samples) expect(sample).toBe(3);
+});
+
 test('the next batch is queued before the last one ends', async () => {
   const order: string[] = [];
   let batch = 0;

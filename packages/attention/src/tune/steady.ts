@@ -47,9 +47,14 @@ export async function wakeWith(device: object, step: () => Promise<unknown>): Pr
   noteBusy(device);
 }
 
+/** Ends this close to each other were seen at one look: less than what a batch that says something takes. */
+const TOGETHER_MS = 0.05;
+
 /**
  * Milliseconds of a call, sample by sample, while the device is never idle: a sample is a batch of `calls` that was queued
- * while the batch before it ran, from the end of that one to its own.
+ * while the batch before it ran, from the end of that one to its own. Where queueing takes longer than the work, the ends of
+ * two batches are seen together, after both: such batches make one sample, which says what queueing takes.
+ * @returns `samples` times, fewer where ends keep being seen together
  */
 export async function sampleBusy(
   { work, device, signal, now = () => performance.now() }: Timed,
@@ -65,16 +70,25 @@ export async function sampleBusy(
   };
   const times: number[] = [];
   let last = Number.NaN;
+  let together = 0;
+  let batches = 1;
   let running = await queue();
-  for (let i = 0; i <= samples; i++) {
-    const next = i < samples ? await queue() : undefined;
+  for (let queued = 1; ; queued++) {
+    const more = queued <= Math.min(samples + together, 2 * samples);
+    const next = more ? await queue() : undefined;
     const end = await running.done;
-    if (i > 0) times.push((end - last) / calls);
-    last = end;
     noteBusy(device, end);
-    if (next) running = next;
+    if (end - last <= TOGETHER_MS) {
+      together++;
+      batches++;
+    } else {
+      if (queued > 1) times.push((end - last) / (calls * batches));
+      last = end;
+      batches = 1;
+    }
+    if (!next) return times;
+    running = next;
   }
-  return times;
 }
 
 /**
@@ -83,7 +97,7 @@ export async function sampleBusy(
  */
 export async function fillSample(timed: Timed): Promise<number> {
   for (let calls = 1; ; calls = Math.min(MOST_CALLS, 4 * calls)) {
-    const [timeMs] = await sampleBusy(timed, calls, 1);
+    const [timeMs = 0] = await sampleBusy(timed, calls, 1);
     if (calls * timeMs >= LEAST_SAMPLE_MS / 2 || calls === MOST_CALLS) return callsOf(timeMs);
   }
 }
@@ -106,7 +120,7 @@ export async function wake(timed: Timed): Promise<number> {
     const samples: number[] = [];
     do samples.push(...(await sampleBusy(timed, calls, SAMPLES_AT_ONCE)));
     while (now() - from < WINDOW_MS);
-    const timeMs = median(samples);
+    const timeMs = samples.length > 0 ? median(samples) : 0;
     calls = callsOf(timeMs);
     const agrees = Math.abs(timeMs - before) <= AGREEMENT * before && now() - start >= least;
     if (agrees || now() - start > MOST_WAKING_MS) return calls;
