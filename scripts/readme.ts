@@ -73,7 +73,10 @@ function papersTable(): string {
   ].join('\n');
 }
 
-/** The latest stored benchmark of each case: ours, the fastest tier, beside each other library in the same run. */
+/**
+ * The latest stored benchmark of each case, of the machine that was measured last: ours, the fastest tier, beside each other
+ * library in the same run.
+ */
 function speedTable(): string {
   const folder = join(root, 'bench/results');
   const stored = readdirSync(folder)
@@ -83,21 +86,15 @@ function speedTable(): string {
       file: benchFileSchema.parse(JSON.parse(readFileSync(join(folder, name), 'utf8'))),
     }));
   const comparisons = latestComparisons(stored);
-  const machines = [...new Set(comparisons.map(({ machine }) => machine.id))];
-  return machines
-    .map((id) => {
-      const here = comparisons.filter(({ machine }) => machine.id === id);
-      const [{ machine }] = here;
-      const rows = here.map((comparison) => speedRow(comparison));
-      return [
-        `${adapterInWords(machine.adapter).name}; ${machine.cpu}, ${machine.cores} cores; medians:`,
-        '',
-        '| case | Saccade | beside it, in the same run | samples |',
-        '| --- | --- | --- | --- |',
-        ...rows,
-      ].join('\n');
-    })
-    .join('\n\n');
+  const { machine } = comparisons.reduce((latest, each) => (each.date > latest.date ? each : latest));
+  const here = comparisons.filter((comparison) => comparison.machine.id === machine.id);
+  return [
+    `${adapterInWords(machine.adapter).name}; ${machine.cpu}, ${machine.cores} cores; medians:`,
+    '',
+    '| case | Saccade | beside it, in the same run | samples |',
+    '| --- | --- | --- | --- |',
+    ...here.map((comparison) => speedRow(comparison)),
+  ].join('\n');
 }
 
 function speedRow({ facts, results, name, date }: Comparison): string {
