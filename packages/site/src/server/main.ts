@@ -86,7 +86,7 @@ async function main(): Promise<void> {
       database,
       siteJobs({ database, mailer, origin, zone, fetchText: settings.offline ? noNetwork : undefined }),
       complain,
-      JOBS_WAIT_MS,
+      { afterMs: JOBS_WAIT_MS },
     );
     const services: Services = {
       database,
