@@ -97,6 +97,31 @@ describe('the feed', () => {
     await close();
   });
 
+  test('says so behind the last page, and a word without end does not widen it', async () => {
+    const { page, close } = await open('/?page=99', { viewport: { width: 320, height: 900 } });
+    await page.getByText('There is no page 99.').waitFor();
+    expect(await page.getByRole('navigation', { name: 'Pages' }).count()).toBe(0);
+    await page.getByRole('link', { name: 'Back to the first page' }).click();
+    const title = page.locator('.card h2 a').first();
+    await title.evaluate((link) => {
+      link.textContent = 'x'.repeat(300);
+    });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+    await close();
+  });
+
+  test('goes back to where the reader was', async () => {
+    const { page, close } = await open('/');
+    await page.locator('.card h2 a').nth(20).focus();
+    const before = await page.evaluate(() => window.scrollY);
+    expect(before).toBeGreaterThan(1000);
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/papers\//);
+    await page.goBack();
+    await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(before);
+    await close();
+  });
+
   test('an arXiv id or address leads to the paper', async () => {
     for (const given of [
       '/?q=arXiv:2403.04690',
@@ -138,7 +163,7 @@ describe('the feed', () => {
     await close();
   });
 
-  test('works by keyboard: / searches, j and k move, ? shows the keys, the first Tab skips', async () => {
+  test('works by keyboard: / searches, Escape leaves the search, j and k move, ? shows the keys, the first Tab skips', async () => {
     const { page, close } = await open('/');
     await page.keyboard.press('Tab');
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to the page');
@@ -157,6 +182,9 @@ describe('the feed', () => {
     await page.keyboard.press('/');
     await page.keyboard.type('j?k');
     expect(await page.locator('#search').inputValue()).toBe('j?k');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('j');
+    expect(await focused()).toBe(titles[0]);
     await close();
   });
 

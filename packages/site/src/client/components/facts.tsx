@@ -31,8 +31,9 @@ export function monthInWords(month: string): string {
   return `${months[number - 1]} ${year}`;
 }
 
-/** A number with its noun: 1 vote, 2 votes. */
-export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** A number with its noun: 1 vote, 2 votes, 20,000 papers. */
+export const counted = (count: number, noun: string): string =>
+  `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
 
 /** Authors, date and comments; what is not known is said to be unknown. */
 export function Facts({ paper }: { paper: Pick<PaperView, 'authorCount' | 'listedOn' | 'commentCount'> }) {

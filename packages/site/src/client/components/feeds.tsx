@@ -82,6 +82,15 @@ export function Pager({
   );
 }
 
+/** In the place of papers, on a page behind the last one. */
+export function BehindTheLast({ page, first }: { page: number; first: string }) {
+  return (
+    <p>
+      There is no page {page}. <Link to={first}>Back to the first page</Link>
+    </p>
+  );
+}
+
 /** Where a feed can be had for feed readers, as links in the head of the page. */
 export function FeedLinks({ path, title }: { path: string; title: string }) {
   const [base, query] = path.split('?');

@@ -1,13 +1,14 @@
 import { useEffect, useRef } from 'react';
 import { useNavigate } from 'react-router';
 
-/** Keyboard: / searches, j and k move between cards, ? shows the keys. Silent while the reader types. */
+/** Keyboard: / searches, Escape leaves the search, j and k move between cards, ? shows the keys. Silent while the reader types. */
 export function Keys() {
   const navigate = useNavigate();
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
+      if (event.key === 'Escape' && target.id === 'search') target.blur();
       if (
         event.metaKey ||
         event.ctrlKey ||
@@ -25,8 +26,9 @@ export function Keys() {
         if (cards.length === 0) return;
         const now = cards.indexOf(document.activeElement as HTMLElement);
         const next = event.key === 'j' ? Math.min(now + 1, cards.length - 1) : Math.max(now - 1, 0);
-        cards[next].focus();
-        cards[next].closest('.card')?.scrollIntoView({ block: 'nearest' });
+        cards[next].focus({ preventScroll: true });
+        // At once: a key that is held down would outrun the page.
+        cards[next].closest('.card')?.scrollIntoView({ block: 'nearest', behavior: 'instant' });
       } else if (event.key === '?') {
         dialog.current?.showModal();
       }
@@ -41,7 +43,9 @@ export function Keys() {
         <dt>
           <kbd>/</kbd>
         </dt>
-        <dd>search</dd>
+        <dd>
+          search, and <kbd>Esc</kbd> to leave it
+        </dd>
         <dt>
           <kbd>j</kbd> <kbd>k</kbd>
         </dt>

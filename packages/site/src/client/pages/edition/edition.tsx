@@ -12,7 +12,7 @@ import { services } from '../../../server/services.ts';
 import { daySchema, monthSchema, weekSchema } from '../../../shared/calendar.ts';
 import { Cards } from '../../components/card.tsx';
 import { counted, dateInWords, monthInWords } from '../../components/facts.tsx';
-import { FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
+import { BehindTheLast, FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
 import { cardsFor, readFeedQuery } from '../feed/load.ts';
 
 const schemas = { date: daySchema, week: weekSchema, month: monthSchema } as const;
@@ -112,12 +112,15 @@ export default function Edition() {
           No paper was listed on {kind === 'date' ? 'this day' : `a day of this ${kind}`}.
         </p>
       )}
+      {total > 0 && papers.length === 0 && <BehindTheLast page={page} first={address(edition)} />}
       <Cards papers={papers} />
-      <Pager
-        page={page}
-        more={more}
-        address={(next) => `${address(edition)}${next > 1 ? `?page=${next}` : ''}`}
-      />
+      {papers.length > 0 && (
+        <Pager
+          page={page}
+          more={more}
+          address={(next) => `${address(edition)}${next > 1 ? `?page=${next}` : ''}`}
+        />
+      )}
       <FeedLinks path={`${kind}/${edition}`} title={`Saccade: ${inWords(kind, edition)}`} />
     </div>
   );

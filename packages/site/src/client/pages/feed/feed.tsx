@@ -3,7 +3,7 @@ import { families } from '../../../server/queries/papers.ts';
 import { services } from '../../../server/services.ts';
 import { Cards } from '../../components/card.tsx';
 import { counted } from '../../components/facts.tsx';
-import { FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
+import { BehindTheLast, FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
 import { cardsFor, loadFeed, readFeedQuery } from './load.ts';
 import { SaveSearch } from './save-search.tsx';
 
@@ -22,7 +22,7 @@ export async function loader({ request }: { request: Request }) {
 }
 
 export default function Feed() {
-  const { loggedIn, query, families, papers, more, total, missing } = useLoaderData<typeof loader>();
+  const { loggedIn, query, families, papers, more, total, cut, missing } = useLoaderData<typeof loader>();
   const filtered = query.q !== '' || query.family !== '' || query.runs !== '';
   const address = (page: number) => {
     const search = new URLSearchParams();
@@ -40,7 +40,7 @@ export default function Feed() {
       <FeedTabs />
       <SearchForm query={query} families={families} />
       <p className="count" role="status">
-        {total !== null && counted(total, 'paper')}
+        {total !== null && `${cut ? 'the best ' : ''}${counted(total, 'paper')}`}
         {filtered && (
           <>
             {total !== null && ' · '}
@@ -61,14 +61,20 @@ export default function Feed() {
           is not among the papers here. <Link to={`/submit?paper=${missing}`}>Submit it</Link>
         </p>
       )}
-      {papers.length === 0 && !missing && (
-        <p>
-          Nothing matches. A phrase in quotes must stand as it is, author: and family: must fit; of other
-          words any may match.
-        </p>
-      )}
+      {papers.length === 0 &&
+        !missing &&
+        (query.page > 1 ? (
+          <BehindTheLast page={query.page} first={address(1)} />
+        ) : filtered ? (
+          <p>
+            Nothing matches. A phrase in quotes must stand as it is, author: and family: must fit; of other
+            words any may match.
+          </p>
+        ) : (
+          <p>No paper is here yet.</p>
+        ))}
       <Cards papers={papers} />
-      <Pager page={query.page} more={more} address={address} />
+      {papers.length > 0 && <Pager page={query.page} more={more} address={address} />}
       <FeedLinks
         path={query.q === '' ? 'newest' : `search?${new URLSearchParams({ q: query.q })}`}
         title={query.q === '' ? 'Saccade: newest papers' : `Saccade: ${query.q}`}

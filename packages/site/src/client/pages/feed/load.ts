@@ -1,6 +1,13 @@
 import { data, redirect } from 'react-router';
 import { answersTo } from '../../../server/queries/answers.ts';
-import { cardsByNumber, type FeedPage, feed, findPaper, PAGE_SIZE } from '../../../server/queries/papers.ts';
+import {
+  cardsByNumber,
+  countPapers,
+  type FeedPage,
+  feed,
+  findPaper,
+  PAGE_SIZE,
+} from '../../../server/queries/papers.ts';
 import { votedFor } from '../../../server/queries/votes.ts';
 import { parseQuestion } from '../../../server/search/parse.ts';
 import { MOST_ANSWERS } from '../../../server/search/search.ts';
@@ -42,25 +49,39 @@ export async function cardsFor(
   };
 }
 
+export interface LoadedFeed extends FeedPage {
+  /** Over all pages; null where nothing is asked for, and nobody waits for the number of all papers. */
+  total: number | null;
+  /** More match than are ranked. */
+  cut: boolean;
+  /** An arXiv id that was asked for and is not here. */
+  missing?: string;
+}
+
 /** The newest papers, or the answers to a question with the best first. An arXiv id leads to its page. */
-export async function loadFeed(
-  query: FeedQuery,
-): Promise<FeedPage & { total: number | null; missing?: string }> {
+export async function loadFeed(query: FeedQuery): Promise<LoadedFeed> {
   const { database } = services();
   const { q, family, runs, page } = query;
-  if (q === '')
-    return { ...(await feed(database, { family, runs: runs === '1' }, 'newest', page - 1)), total: null };
+  if (q === '') {
+    const filter = { family, runs: runs === '1' };
+    const [found, total] = await Promise.all([
+      feed(database, filter, 'newest', page - 1),
+      family !== '' || runs !== '' ? countPapers(database, filter) : null,
+    ]);
+    return { ...found, total, cut: false };
+  }
   const { jump } = parseQuestion(q);
   if (jump) {
     const paper = await findPaper(database, { arxiv: jump.id });
     if (paper) throw redirect(`/papers/${paper.slug}`);
-    return { papers: [], more: false, total: 0, missing: jump.id };
+    return { papers: [], more: false, total: 0, cut: false, missing: jump.id };
   }
   const numbers = await answersTo(database, query);
   const from = (page - 1) * PAGE_SIZE;
   return {
     papers: await cardsByNumber(database, numbers.slice(from, from + PAGE_SIZE)),
     more: numbers.length > from + PAGE_SIZE,
-    total: numbers.length === MOST_ANSWERS ? null : numbers.length,
+    total: numbers.length,
+    cut: numbers.length === MOST_ANSWERS,
   };
 }

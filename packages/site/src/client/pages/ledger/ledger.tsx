@@ -1,6 +1,7 @@
 import { useLoaderData } from 'react-router';
 import { countPapers, titlesOf } from '../../../server/queries/papers.ts';
 import { services } from '../../../server/services.ts';
+import { counted } from '../../components/facts.tsx';
 import { LedgerTable } from '../../components/verdicts.tsx';
 
 export const meta = () => [{ title: 'Ledger · Saccade' }];
@@ -25,7 +26,7 @@ export default function Ledger() {
       <p className="lede">
         What papers report, and what was measured here. A claim that does not hold is listed like one that
         does.
-        {without > 0 && ` ${without} papers have no entry yet.`}
+        {without > 0 && ` ${counted(without, 'paper')} ${without === 1 ? 'has' : 'have'} no entry yet.`}
       </p>
       {verdicts.length === 0 ? (
         <p>

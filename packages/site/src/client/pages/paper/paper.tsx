@@ -14,7 +14,7 @@ import { services } from '../../../server/services.ts';
 import { allWorkers } from '../../../server/workers/workers.ts';
 import { parseArxivId } from '../../../shared/arxiv-id.ts';
 import { slugSchema } from '../../../shared/schemas.ts';
-import { dateInWords, Facts } from '../../components/facts.tsx';
+import { counted, dateInWords, Facts } from '../../components/facts.tsx';
 import { LedgerTable, OpenClaims } from '../../components/verdicts.tsx';
 import { Vote } from '../../components/vote.tsx';
 import { actionHeaders } from '../../headers.ts';
@@ -132,7 +132,7 @@ export default function Paper() {
           {paper.family && <span className="label">{paper.family}</span>}
           {paper.withdrawnAt && <span className="label">withdrawn {dateInWords(paper.withdrawnAt)}</span>}
         </p>
-        {paper.authors.length > 0 && <p className="authors">{paper.authors.join(', ')}</p>}
+        <Authors names={paper.authors} />
         {paper.summary && <p className="summary prose">{paper.summary}</p>}
         {paper.abstract && (
           <details className="abstract prose" open={paper.summary === null}>
@@ -158,9 +158,7 @@ export default function Paper() {
         </p>
         <div className="reactions">
           <Vote slug={paper.slug} title={paper.title} upvotes={paper.upvotes} voted={voted} />
-          <a href="#discussion">
-            {paper.comments} {paper.comments === 1 ? 'comment' : 'comments'}
-          </a>
+          <a href="#discussion">{counted(paper.comments, 'comment')}</a>
         </div>
         {keeping && <Keep keeping={keeping} />}
         <Authorship slug={paper.slug} authors={authorsHere} viewer={discussion.viewer} />
@@ -178,7 +176,8 @@ export default function Paper() {
         </div>
       ) : (
         <p className="notice">
-          This paper does not run here yet: it is listed with its facts and our summary only.
+          This paper does not run here yet: it is listed with its facts
+          {paper.summary ? ' and our summary' : paper.abstract ? ' and its abstract' : ''} only.
         </p>
       )}
       {(verdicts.length > 0 || open.length > 0) && (
@@ -262,5 +261,24 @@ export default function Paper() {
       {similar.length > 0 && <Similar papers={similar} />}
       <Discussion {...discussion} />
     </article>
+  );
+}
+
+/** A collaboration of hundreds would push the paper itself from the screen. */
+const AUTHORS_SHOWN = 30;
+
+function Authors({ names }: { names: readonly string[] }) {
+  if (names.length === 0) return null;
+  const [shown, rest] = [names.slice(0, AUTHORS_SHOWN), names.slice(AUTHORS_SHOWN)];
+  return (
+    <>
+      <p className="authors">{shown.join(', ')}</p>
+      {rest.length > 0 && (
+        <details className="authors">
+          <summary>and {rest.length} more</summary>
+          <p>{rest.join(', ')}</p>
+        </details>
+      )}
+    </>
   );
 }

@@ -3,7 +3,7 @@ import { HALF_LIFE_HOURS, weights } from '../../../server/queries/counts.ts';
 import { families, feed } from '../../../server/queries/papers.ts';
 import { services } from '../../../server/services.ts';
 import { Cards } from '../../components/card.tsx';
-import { FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
+import { BehindTheLast, FeedLinks, FeedTabs, Pager, SearchForm } from '../../components/feeds.tsx';
 import { cardsFor, readFeedQuery } from '../feed/load.ts';
 
 export const meta = () => [
@@ -49,12 +49,16 @@ export default function Trending() {
           nothing. Equal papers are in the order of their names.
         </p>
       </details>
+      {papers.length === 0 &&
+        (page > 1 ? <BehindTheLast page={page} first="/papers/trending" /> : <p>No paper is here yet.</p>)}
       <Cards papers={papers} />
-      <Pager
-        page={page}
-        more={more}
-        address={(next) => `/papers/trending${next > 1 ? `?page=${next}` : ''}`}
-      />
+      {papers.length > 0 && (
+        <Pager
+          page={page}
+          more={more}
+          address={(next) => `/papers/trending${next > 1 ? `?page=${next}` : ''}`}
+        />
+      )}
       <FeedLinks path="trending" title="Saccade: trending papers" />
     </div>
   );
