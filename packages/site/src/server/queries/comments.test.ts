@@ -159,7 +159,7 @@ onEachEngine('discussion', (open) => {
     expect(await counted()).toMatchObject({ comments: 1 });
     expect(await reportedComments(database)).toEqual([]);
     expect(
-      (await auditLog(database))
+      (await auditLog(database)).lines
         .map(({ actor, action, target }) => `${actor} ${action} ${target}`)
         .slice(0, 2),
     ).toEqual([`cora keep comment comment ${id}`, `cora remove comment comment ${id}`]);
@@ -218,11 +218,15 @@ onEachEngine('discussion', (open) => {
     expect(await profileOf(database, 'ADA')).toMatchObject({ role: 'author', papers: [{ slug: 'fna' }] });
     await decideClaim(database, { id: again.id, actor: curator, confirmed: false, reason: 'A mistake.' });
     expect(await profileOf(database, 'ada')).toMatchObject({ role: 'reader', papers: [] });
-    expect((await auditLog(database)).map(({ action }) => action).slice(0, 3)).toEqual([
+    expect((await auditLog(database)).lines.map(({ action }) => action).slice(0, 3)).toEqual([
       'deny authorship',
       'confirm authorship',
       'deny authorship',
     ]);
+    await labelBot(database, { userId: ada.id, actor: curator, isBot: true });
+    await labelBot(database, { userId: ada.id, actor: curator, isBot: false });
+    expect((await auditLog(database)).lines[0]).toMatchObject({ action: 'unlabel bot', targetName: 'ada' });
+    expect(await auditLog(database, 1)).toEqual({ lines: [], more: false });
   });
 
   test('names are taken once, whatever their case', async () => {

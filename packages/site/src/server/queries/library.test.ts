@@ -8,7 +8,7 @@ import { seed } from '../seed.ts';
 import { onEachEngine } from '../testing/databases.ts';
 import { person } from '../testing/people.ts';
 import { slugsOf } from './answers.ts';
-import { keep, keepingOf, libraryOf, tagsOf } from './library.ts';
+import { keep, keepingOf, libraryOf, taggedBy, tagsOf } from './library.ts';
 import { type Answer, newFor, removeSearch, saveSearch, searchesOf, takeNew } from './searches.ts';
 
 onEachEngine('the library', (open) => {
@@ -41,10 +41,12 @@ onEachEngine('the library', (open) => {
       note: "it's 100% _good_",
       tags: ['local', 'to try'],
     });
-    expect((await libraryOf(database, ada.id)).map(({ slug }) => slug)).toEqual(['gna', 'fna']);
-    expect((await libraryOf(database, ada.id, { tag: 'to try' })).map(({ slug }) => slug)).toEqual(['fna']);
+    expect((await libraryOf(database, ada.id)).papers.map(({ slug }) => slug)).toEqual(['gna', 'fna']);
+    expect((await libraryOf(database, ada.id, { tag: 'to try' })).papers.map(({ slug }) => slug)).toEqual([
+      'fna',
+    ]);
     expect(
-      (await libraryOf(database, ada.id, { state: 'reading', tag: 'local' })).map(({ slug }) => slug),
+      (await libraryOf(database, ada.id, { state: 'reading', tag: 'local' })).papers.map(({ slug }) => slug),
     ).toEqual(['fna']);
     expect(await tagsOf(database, ada.id)).toEqual([
       { tag: 'local', count: 2 },
@@ -52,10 +54,32 @@ onEachEngine('the library', (open) => {
     ]);
     await keep(database, { ...of, ...nothing });
     expect(await keepingOf(database, ada.id, 'fna')).toEqual(nothing);
-    expect(await libraryOf(database, bob.id)).toHaveLength(1);
+    expect((await libraryOf(database, bob.id)).papers).toHaveLength(1);
     await expect(keep(database, { ...of, slug: 'unheard-of', ...nothing, note: 'x' })).rejects.toMatchObject({
       status: 404,
     });
+  });
+
+  test('a library of more than a page has pages, and its tag all papers', async () => {
+    await database.query(
+      `INSERT INTO library (user_id, slug, bookmarked, state, note, tags)
+       SELECT $1, slug, true, 'none', '', '{many}' FROM papers ORDER BY slug LIMIT 5`,
+      [ada.id],
+    );
+    const pages = [
+      await libraryOf(database, ada.id, { tag: 'many' }, 0, 3),
+      await libraryOf(database, ada.id, { tag: 'many' }, 1, 3),
+      await libraryOf(database, ada.id, { tag: 'many' }, 2, 3),
+    ];
+    expect(pages.map(({ papers, more }) => [papers.length, more])).toEqual([
+      [3, true],
+      [2, false],
+      [0, false],
+    ]);
+    expect(new Set(pages.flatMap(({ papers }) => papers.map(({ slug }) => slug)))).toEqual(
+      await taggedBy(database, ada.id, 'many'),
+    );
+    await database.query('DELETE FROM library WHERE user_id = $1', [ada.id]);
   });
 
   test('a saved search shows a new match once, and is its owner’s alone', async () => {

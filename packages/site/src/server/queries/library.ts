@@ -51,20 +51,37 @@ export async function keepingOf(database: Queries, userId: string, slug: string)
   return row ?? { bookmarked: false, state: 'none', note: '', tags: [] };
 }
 
-/** The library of an account, what changed last first; of one tag or state if they are given. */
-export function libraryOf(
+const LIBRARY_PAGE = 50;
+
+/**
+ * A page of the library of an account, what changed last first; of one tag or state if they are given.
+ * @param page from 0
+ */
+export async function libraryOf(
   database: Queries,
   userId: string,
   { tag, state }: { tag?: string; state?: ReadState } = {},
-): Promise<KeptPaper[]> {
-  return withPlainTitles(
+  page = 0,
+  size = LIBRARY_PAGE,
+): Promise<{ papers: KeptPaper[]; more: boolean }> {
+  const papers = await withPlainTitles(
     database.query<KeptPaper>(
       `SELECT l.slug, p.title, ${columns}, l.changed_at AS "changedAt" FROM library l JOIN papers p USING (slug)
      WHERE l.user_id = $1 AND ($2::text IS NULL OR $2 = ANY(l.tags)) AND ($3::text IS NULL OR l.state = $3)
-     ORDER BY l.changed_at DESC, l.slug LIMIT 500`,
-      [userId, tag ?? null, state ?? null],
+     ORDER BY l.changed_at DESC, l.slug LIMIT $4 OFFSET $5`,
+      [userId, tag ?? null, state ?? null, size + 1, page * size],
     ),
   );
+  return { papers: papers.slice(0, size), more: papers.length > size };
+}
+
+/** All papers to which an account gave a tag. */
+export async function taggedBy(database: Queries, userId: string, tag: string): Promise<Set<string>> {
+  const rows = await database.query<{ slug: string }>(
+    'SELECT slug FROM library WHERE user_id = $1 AND $2 = ANY(tags)',
+    [userId, tag],
+  );
+  return new Set(rows.map(({ slug }) => slug));
 }
 
 /** The tags of an account with how many papers each has. */

@@ -22,19 +22,30 @@ export async function audit(
 }
 
 export interface AuditView {
+  id: number;
   at: Date;
   actor: string | null;
   action: string;
   target: string;
+  /** Of an account that is the target, while it is there. */
+  targetName: string | null;
   reason: string | null;
 }
 
-/** The latest 200 lines of the audit log. Actors without a name: the command, or an account that is gone. */
-export function auditLog(database: Queries): Promise<AuditView[]> {
-  return database.query(
-    `SELECT a.at, u.name AS actor, a.action, a.target, a.reason FROM audit a LEFT JOIN users u ON u.id = a.actor_id
-     ORDER BY a.id DESC LIMIT 200`,
+const AUDIT_PAGE = 100;
+
+/**
+ * A page of the audit log, the latest lines first. Actors without a name: the command, or an account that is gone.
+ * @param page from 0
+ */
+export async function auditLog(database: Queries, page = 0): Promise<{ lines: AuditView[]; more: boolean }> {
+  const lines = await database.query<AuditView>(
+    `SELECT a.id, a.at, u.name AS actor, a.action, a.target, t.name AS "targetName", a.reason FROM audit a
+     LEFT JOIN users u ON u.id = a.actor_id LEFT JOIN users t ON a.target = 'user ' || t.id
+     ORDER BY a.id DESC LIMIT $1 OFFSET $2`,
+    [AUDIT_PAGE + 1, page * AUDIT_PAGE],
   );
+  return { lines: lines.slice(0, AUDIT_PAGE), more: lines.length > AUDIT_PAGE };
 }
 
 /** Reports a comment to the curators; a second report of one account changes its reason. */
@@ -111,14 +122,16 @@ export interface AccountView {
   comments: number;
 }
 
-/** Accounts whose name holds `words`, the newest first. No address: nobody needs it to moderate. */
+export const MOST_ACCOUNTS = 100;
+
+/** Accounts whose name holds `words`, the newest first, at most MOST_ACCOUNTS. No address: nobody needs it to moderate. */
 export function accounts(database: Queries, words: string): Promise<AccountView[]> {
   return database.query(
     `SELECT u.id, u.name, u.role, u.is_bot AS "isBot", u.suspended_at IS NOT NULL AS suspended, u.created_at AS since,
        (SELECT count(*) FROM votes v WHERE v.user_id = u.id) AS votes,
        (SELECT count(*) FROM comments c WHERE c.author_id = u.id AND c.deleted_at IS NULL) AS comments
-     FROM users u WHERE u.name ILIKE $1 ORDER BY u.created_at DESC, u.id LIMIT 100`,
-    [`%${words.replace(/[\\%_]/g, '\\$&')}%`],
+     FROM users u WHERE u.name ILIKE $1 ORDER BY u.created_at DESC, u.id LIMIT $2`,
+    [`%${words.replace(/[\\%_]/g, '\\$&')}%`, MOST_ACCOUNTS],
   );
 }
 

@@ -104,7 +104,7 @@ onEachEngine('workers', (open) => {
     expect(file.headers.get('saccade-public-key')).toBe(one.key);
     expect(isSignedBy(one.key, bytes, file.headers.get('saccade-signature')!)).toBe(true);
     expect((await site.get('/ledger/workers/one/fna.json')).status).toBe(404);
-    expect((await auditLog(site.database)).map(({ action }) => action)).toContain('ask to measure');
+    expect((await auditLog(site.database)).lines.map(({ action }) => action)).toContain('ask to measure');
   });
 
   test('a full measurement is not hidden by a quick one, and the latest of a kind counts', async () => {

@@ -1,9 +1,9 @@
 import { Form, Link, useLoaderData, useLocation } from 'react-router';
 import { viewerOf } from '../../../server/act.ts';
 import { decide } from '../../../server/actions/decide.ts';
-import { accounts } from '../../../server/queries/moderation.ts';
+import { accounts, MOST_ACCOUNTS } from '../../../server/queries/moderation.ts';
 import { services } from '../../../server/services.ts';
-import { dateInWords } from '../../components/facts.tsx';
+import { counted, dateInWords } from '../../components/facts.tsx';
 import { actionHeaders } from '../../headers.ts';
 import { Tabs } from './tabs.tsx';
 
@@ -19,6 +19,7 @@ export async function loader({ request }: { request: Request }) {
     isAdmin: role === 'admin',
     self: id,
     q,
+    most: found.length === MOST_ACCOUNTS ? MOST_ACCOUNTS : undefined,
     found: found.map((account) => ({ ...account, since: account.since.toISOString() })),
   };
 }
@@ -29,7 +30,7 @@ export async function action({ request }: { request: Request }) {
 }
 
 export default function Accounts() {
-  const { isAdmin, self, q, found } = useLoaderData<typeof loader>();
+  const { isAdmin, self, q, most, found } = useLoaderData<typeof loader>();
   const { pathname, search } = useLocation();
   const next = <input type="hidden" name="next" value={pathname + search} />;
   return (
@@ -44,6 +45,7 @@ export default function Accounts() {
         <button type="submit">Search</button>
       </Form>
       {found.length === 0 && <p>Nobody is called so.</p>}
+      {most && <p className="quiet">The newest {most}; a part of a name finds others.</p>}
       <ol className="comments">
         {found.map(({ id, name, role, isBot, suspended, since, votes, comments }) => (
           <li key={id} className="comment">
@@ -56,7 +58,7 @@ export default function Accounts() {
                 since <time dateTime={since}>{dateInWords(since)}</time>
               </span>
               <span>
-                {votes} {votes === 1 ? 'vote' : 'votes'}, {comments} {comments === 1 ? 'comment' : 'comments'}
+                {counted(votes, 'vote')}, {counted(comments, 'comment')}
               </span>
             </p>
             <div className="deeds">

@@ -2,14 +2,16 @@ import { Form, Link, useActionData, useLoaderData } from 'react-router';
 import { type ActionError, viewerOf } from '../../../server/act.ts';
 import { libraryAction } from '../../../server/actions/library.ts';
 import { answerFrom } from '../../../server/queries/answers.ts';
-import { libraryOf, tagsOf } from '../../../server/queries/library.ts';
+import { libraryOf, taggedBy, tagsOf } from '../../../server/queries/library.ts';
 import { titlesOf } from '../../../server/queries/papers.ts';
 import { newFor, searchesOf } from '../../../server/queries/searches.ts';
 import { recommend } from '../../../server/recommend.ts';
 import { services } from '../../../server/services.ts';
 import { type ReadState, readStates } from '../../../shared/social.ts';
 import { Refusal } from '../../components/answers.tsx';
+import { BehindTheLast, Pager } from '../../components/feeds.tsx';
 import { actionHeaders } from '../../headers.ts';
+import { readFeedQuery } from '../feed/load.ts';
 
 export const headers = actionHeaders;
 
@@ -21,18 +23,21 @@ export async function loader({ request }: { request: Request }) {
   const { searchParams } = new URL(request.url);
   const tag = searchParams.get('tag')?.slice(0, 40).replaceAll('\0', '') || undefined;
   const state = readStates.find((known) => known !== 'none' && known === searchParams.get('state'));
-  const [papers, tags, searches] = await Promise.all([
-    libraryOf(database, id, { tag, state }),
+  const { page } = readFeedQuery(request);
+  const [{ papers, more }, tags, searches] = await Promise.all([
+    libraryOf(database, id, { tag, state }, page - 1),
     tagsOf(database, id),
     searchesOf(database, id),
   ]);
-  const like = tag ? recommend(await corpus(), new Set(papers.map(({ slug }) => slug)), 5) : [];
+  const like = tag ? recommend(await corpus(), await taggedBy(database, id, tag), 5) : [];
   const fresh = await Promise.all(searches.map((search) => newFor(database, search, answerFrom(database))));
   const titles = await titlesOf(database, [...like.map(({ slug }) => slug), ...fresh.flat()]);
   const titled = (slug: string) => ({ slug, title: titles.get(slug) ?? slug });
   return {
     tag,
     state,
+    page,
+    more,
     tags,
     papers: papers.map((paper) => ({ ...paper, changedAt: paper.changedAt.toISOString() })),
     recommended: like.map(({ slug, because }) => ({ ...titled(slug), because })),
@@ -47,8 +52,15 @@ export async function loader({ request }: { request: Request }) {
 export const action = ({ request }: { request: Request }) => libraryAction(request);
 
 export default function Library() {
-  const { tag, state, tags, papers, recommended, searches } = useLoaderData<typeof loader>();
+  const { tag, state, page, more, tags, papers, recommended, searches } = useLoaderData<typeof loader>();
   const refused = useActionData<Partial<ActionError>>();
+  const address = (to: number) => {
+    const search = new URLSearchParams();
+    if (state) search.set('state', state);
+    if (tag) search.set('tag', tag);
+    if (to > 1) search.set('page', String(to));
+    return `/library?${search}`;
+  };
   return (
     <div className="page">
       <h1>Library</h1>
@@ -68,9 +80,12 @@ export default function Library() {
           </Part>
         ))}
       </nav>
-      {papers.length === 0 && (
-        <p>Nothing is kept here yet. “Keep in your library” is on every paper’s page.</p>
-      )}
+      {papers.length === 0 &&
+        (page > 1 ? (
+          <BehindTheLast page={page} first={address(1)} />
+        ) : (
+          <p>Nothing is kept here yet. “Keep in your library” is on every paper’s page.</p>
+        ))}
       <ul className="comments">
         {papers.map((paper) => (
           <li key={paper.slug} className="comment">
@@ -88,6 +103,7 @@ export default function Library() {
           </li>
         ))}
       </ul>
+      {papers.length > 0 && <Pager page={page} more={more} address={address} />}
       {tag && (
         <section aria-labelledby="like">
           <h2 id="like">More like #{tag}</h2>
