@@ -17,6 +17,7 @@ test.each([
   ["Fig.~3 and ``quotes''", 'Fig. 3 and "quotes"'],
   ['see \\url{https://example.org/~a}', 'see https://example.org/~a'],
   ['$d$-dimensional, $L_2$-norm', 'd-dimensional, L₂-norm'],
+  ['$\\|x\\|_2$ of {\\em all} $K^\\top$', '‖x‖_2 of all K^⊤'],
   ['plain words', 'plain words'],
   ['', ''],
 ])('%j reads %j', (latex, plain) => {

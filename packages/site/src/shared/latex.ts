@@ -4,7 +4,7 @@ const symbols: Readonly<Record<string, string>> = {
   chi: 'χ', psi: 'ψ', omega: 'ω', Gamma: 'Γ', Delta: 'Δ', Theta: 'Θ', Lambda: 'Λ', Xi: 'Ξ', Pi: 'Π', Sigma: 'Σ',
   Phi: 'Φ', Psi: 'Ψ', Omega: 'Ω', ell: 'ℓ', times: '×', cdot: '·', pm: '±', mp: '∓', leq: '≤', le: '≤', geq: '≥',
   ge: '≥', neq: '≠', ne: '≠', approx: '≈', sim: '∼', simeq: '≃', equiv: '≡', propto: '∝', ll: '≪', gg: '≫', in: '∈',
-  notin: '∉', subset: '⊂', subseteq: '⊆', cup: '∪', cap: '∩', infty: '∞', partial: '∂', nabla: '∇', sum: '∑',
+  notin: '∉', subset: '⊂', subseteq: '⊆', cup: '∪', cap: '∩', infty: '∞', top: '⊤', bot: '⊥', partial: '∂', nabla: '∇', sum: '∑',
   prod: '∏', int: '∫', sqrt: '√', to: '→', rightarrow: '→', leftarrow: '←', mapsto: '↦', Rightarrow: '⇒', forall: '∀',
   exists: '∃', ldots: '…', dots: '…', cdots: '⋯', langle: '⟨', rangle: '⟩', lVert: '‖', rVert: '‖', Vert: '‖', circ: '∘',
   otimes: '⊗', oplus: '⊕', odot: '⊙', star: '⋆', dagger: '†', prime: '′', deg: '°', textdegree: '°', textasciitilde: '~',
@@ -32,12 +32,14 @@ export function plainText(latex: string): string {
       /\\(?:emph|textbf|textit|texttt|textsc|textrm|text|underline|mathbf|mathrm|mathcal|mathbb|mathit|mathsf|mathtt|boldsymbol|bm|operatorname|url|footnote|tilde|hat|bar|widetilde|widehat|overline|vec)\s*\{([^{}]*)\}/g,
       '$1',
     )
+    .replace(/\{\\(?:em|bf|it|rm|sc|sf|sl|tt)\s+/g, '{')
     .replace(/\\href\s*\{[^{}]*\}\s*\{([^{}]*)\}/g, '$1')
     .replace(/\\(?:d|t)?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}/g, '$1/$2')
     .replace(/\\(?:left|right|big|Big|displaystyle|mathop|limits)\b\s?/g, '')
     .replace(/\\([a-zA-Z]+)(?:\{\})?/g, (_, name) => symbols[name] ?? name)
     .replace(/\\[,;:! ]/g, ' ')
-    .replace(/\\([%&#_{}|])/g, '$1')
+    .replace(/\\\|/g, '‖')
+    .replace(/\\([%&#_{}])/g, '$1')
     .replace(/\\\$/g, '\u0001')
     .replace(/\$/g, '')
     .split('\u0001')
