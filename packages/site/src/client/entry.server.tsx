@@ -2,14 +2,27 @@ import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { renderToPipeableStream } from 'react-dom/server';
-import { type EntryContext, ServerRouter } from 'react-router';
+import { type EntryContext, isRouteErrorResponse, ServerRouter } from 'react-router';
+import { routeOf } from '../server/metrics.ts';
 import { hashScripts } from '../server/script-hashes.ts';
 import { contentSecurityPolicy } from '../server/security.ts';
-import { provide as provideServices } from '../server/services.ts';
+import { provide as provideServices, services } from '../server/services.ts';
 import { Nonce } from './nonce.ts';
 
 /** The server hands its database and ledger to this bundle's copy of the module. */
 export const provide = provideServices;
+
+/** An error of a loader or an action, for the server's log: what React Router would print holds values and paths. */
+export function handleError(error: unknown, { request }: { request: Request }): void {
+  // A method that a page does not take is its asker's mistake.
+  const refused = isRouteErrorResponse(error) && error.status < 500;
+  if (!refused && !request.signal.aborted) complain(error, request);
+}
+
+function complain(error: unknown, { url }: Request): void {
+  const err = error instanceof Error ? error : new Error(String(error));
+  services().log.error({ err, route: routeOf(new URL(url).pathname) }, 'page failed');
+}
 
 /**
  * Renders a page whole: pages are small, and a reader without JavaScript must get all of it. The policy of its scripts
@@ -41,11 +54,7 @@ export default function handleRequest(
           }, reject);
         },
         onShellError: reject,
-        onError(error) {
-          console.error(
-            JSON.stringify({ level: 'error', path: new URL(request.url).pathname, message: String(error) }),
-          );
-        },
+        onError: (error) => complain(error, request),
       },
     );
     const timer = setTimeout(abort, 10_000);

@@ -100,6 +100,7 @@ async function main(): Promise<void> {
       lookUp: arxivLookUp(database, settings.offline ? { fetchText: noNetwork } : {}),
       submitDays: settings.submitDays,
       corpus: corpusOf(database),
+      log,
       zone,
     };
     (build.entry.module as unknown as { provide(services: Services): void }).provide(services);

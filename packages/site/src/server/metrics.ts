@@ -44,8 +44,9 @@ export function createMetrics(database: Database, log: Pick<Logger, 'info'>): Me
       registers: [registry],
       async collect() {
         this.reset();
-        for (const row of await database.query<{ label: string; count: number }>(sql))
-          this.set({ [label]: row.label }, row.count);
+        // While the database is away the process is watched all the same, and has no rows to tell of.
+        const rows = await database.query<{ label: string; count: number }>(sql).catch(() => []);
+        for (const row of rows) this.set({ [label]: row.label }, row.count);
       },
     });
   count(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLog } from './log.ts';
 import { routeOf } from './metrics.ts';
+import { createDatabase } from './testing/databases.ts';
 import { type Started, start } from './testing/start.ts';
 
 let folder: string;
@@ -54,6 +55,36 @@ test('the log names no token, address or question', async () => {
   );
   expect(site.said()).not.toMatch(/ada@|a-token|secret-question|127\.0\.0\.1"/);
 });
+
+test.skipIf(!process.env.TEST_DATABASE_URL)(
+  'a database that is away is told in pages, metrics and lines of the log (skipped without TEST_DATABASE_URL)',
+  async () => {
+    const { url, drop } = await createDatabase(process.env.TEST_DATABASE_URL!);
+    const own = await start(join(folder, 'other'), join(folder, 'results'), '0', { DATABASE_URL: url });
+    try {
+      await drop();
+      const page = await fetch(`${own.address}/unsubscribe/a-token-that-nobody-may-see`);
+      expect(page.status).toBe(500);
+      expect(await page.text()).toContain('Something went wrong');
+      expect((await fetch(`${own.address}/readyz`)).status).toBe(503);
+      const metrics = await (await fetch(`${own.address}/metrics`)).text();
+      expect(metrics).toContain('process_resident_memory_bytes');
+      expect(metrics).not.toContain('saccade_rows{');
+      const lines = own
+        .said()
+        .split('\n')
+        .filter((line) => line !== '' && !/^(Added|Saccade)/.test(line))
+        .map((line) => JSON.parse(line));
+      expect(lines).toContainEqual(
+        expect.objectContaining({ level: 'error', msg: 'page failed', route: '/unsubscribe' }),
+      );
+      expect(own.said()).not.toContain('a-token');
+    } finally {
+      await own.stop();
+    }
+  },
+  60_000,
+);
 
 test('an error is logged without what it says of people', () => {
   let line = '';

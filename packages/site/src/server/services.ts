@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import type { Accounts } from './accounts/accounts.ts';
 import type { BenchStore } from './bench.ts';
 import type { Database } from './database.ts';
@@ -25,6 +26,8 @@ export interface Services {
   lookUp: LookUp;
   /** How many days after its publication a reader may put a paper forward; 0: always. */
   submitDays: number;
+  /** Hears of errors that nobody answered. */
+  log: Pick<Logger, 'error'>;
   /** All papers as vectors, for recommendations. */
   corpus: () => Promise<Corpus>;
 }
