@@ -26,6 +26,11 @@ const server = spawn(pinnedNode(), [main, ...process.argv.slice(2)], {
 });
 // A terminal sends Ctrl-C to both processes; a supervisor signals only this one.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => server.kill(signal));
+// Told to end, npm tells its shell, which ends without telling us: the server would keep the port and the data.
+if (process.env.npm_lifecycle_event) {
+  const shell = process.ppid;
+  setInterval(() => process.ppid !== shell && server.kill('SIGTERM'), 500).unref();
+}
 server.on('error', (error) => {
   console.error(`npm start: the server could not be started: ${error.message}`);
   process.exit(1);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -28,9 +28,11 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** `npm start` without npm, on a data directory of the test's own. */
-function start(port: number) {
-  const child = spawn(process.execPath, [join(root, 'scripts/start.mjs')], {
+const script = [process.execPath, join(root, 'scripts/start.mjs')] as const;
+
+/** `npm start`, without npm unless it is asked for, on a data directory of the test's own. */
+function start(port: number, [program, ...given]: readonly string[] = script) {
+  const child = spawn(program, given, {
     cwd: root,
     env: { ...process.env, PORT: String(port), HOST: 'localhost', SACCADE_DATA: data },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -86,5 +88,20 @@ describe('npm start', () => {
       expect((await again.ended)[0]).toBe(0);
     } while (waited.length < 4 && Math.min(...waited) >= SECOND_START_MS);
     expect(Math.min(...waited)).toBeLessThan(SECOND_START_MS);
+  }, 240_000);
+
+  test('the server ends with the npm that started it, and gives the data back', async () => {
+    const port = await freePort();
+    const server = start(port, ['npm', 'start']);
+    await firstAnswer(port, server);
+    server.child.kill('SIGTERM');
+    await server.ended;
+    const gone = () =>
+      fetch(`http://localhost:${port}/`).then(
+        () => false,
+        () => true,
+      );
+    await expect.poll(gone, { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(join(data, 'saccade.lock')), { timeout: 20_000 }).toBe(false);
   }, 240_000);
 });
