@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { readSettings } from './settings.ts';
 
@@ -55,4 +56,35 @@ test.each([
   [{ SMTP_URL: 'smtp://host', MAIL_FROM: 'a@b\r\nBcc: c@d' }, 'allowed: an address'],
 ])('%j is refused with what is allowed', (environment, message) => {
   expect(() => readSettings(environment)).toThrow(message);
+});
+
+test('the examples of docs/operations.md set what the README lists, to what is allowed, and start what is there', () => {
+  const root = join(import.meta.dirname, '../../../..');
+  const text = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+  const example = (language: string) =>
+    new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(text)?.[1] ?? '';
+  const assigned = (from: string, pattern: RegExp) =>
+    Object.fromEntries([...from.matchAll(pattern)].map(([, name, value]) => [name, value]));
+  const unit = assigned(/^Environment=(.*)$/m.exec(example('ini'))![1], /([A-Z_]+)=(\S+)/g);
+  const site = /^ {2}site:\n([\s\S]*?)^\S/m.exec(example('yaml'))![1];
+  const compose = assigned(site, /^ {6}([A-Z_]+): "?(.*?)"?$/gm);
+  expect([Object.keys(unit).length, Object.keys(compose).length]).toEqual([3, 8]);
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  for (const name of Object.keys({ ...unit, ...compose }))
+    expect(readme).toMatch(new RegExp(`^\\|.*\`${name}\``, 'm'));
+  expect(readSettings(unit)).toMatchObject({ host: '127.0.0.1', proxies: 1 });
+  const filled = (value: string) =>
+    value.replace(/\$\{(\w+):[?-]\}/g, (_, name) => (name === 'DATABASE_PASSWORD' ? 'abc' : ''));
+  expect(
+    readSettings(Object.fromEntries(Object.entries(compose).map(([name, value]) => [name, filled(value)]))),
+  ).toMatchObject({
+    host: '0.0.0.0',
+    origin: 'https://papers.example.org',
+    databaseUrl: 'postgresql://saccade:abc@database:5432/saccade',
+    secret: undefined,
+    smtp: undefined,
+  });
+  const [, started] = /^ExecStart=\S+ (\S+)$/m.exec(example('ini'))!;
+  expect(site).toContain(`command: node ${started}`);
+  expect(existsSync(join(root, started))).toBe(true);
 });
