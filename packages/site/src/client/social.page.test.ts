@@ -25,6 +25,7 @@ describe('a reader', () => {
     const vote = page.locator('.card .vote button');
     await vote.click();
     await page.waitForURL(/\/login\?next=/);
+    await page.getByText('What you were about to do needs an account').waitFor();
     await login(page, 'ada@example.org');
     expect(page.url()).toBe(`${tested.site.address}/?q=hisa`);
     await hydrated(page);
@@ -44,6 +45,11 @@ describe('a reader', () => {
     await page.waitForLoadState('networkidle');
     await page.reload();
     expect(await vote.textContent()).toContain('0');
+    // Opened once more, the link tells that nothing is left to do.
+    await page.goto(tested.mailedLink());
+    await page.getByText('You are logged in already').waitFor();
+    await page.getByRole('link', { name: 'Go on' }).click();
+    await page.waitForURL(`${tested.site.address}/?q=hisa`);
     expect(complaints).toEqual([]);
     await context.close();
   });

@@ -17,7 +17,8 @@ export function OutboxNotice({ outbox }: { outbox: boolean }) {
   return (
     outbox && (
       <p className="notice">
-        This server sends no mail: it keeps it in its outbox, in the data directory, where its admin reads it.
+        This server sends no mail. What it writes lies as a file in <code>outbox</code> of its data directory,
+        and its admin reads it under Moderate → Outbox.
       </p>
     )
   );

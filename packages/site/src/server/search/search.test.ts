@@ -114,6 +114,9 @@ onEachEngine('search', (open) => {
       const other = found.find(({ paper }) => paper.slug === wanted);
       expect(other, found.map(({ paper }) => paper.slug).join()).toBeDefined();
       expect(other?.words.length).toBeGreaterThan(1);
+      // Each says why it is there.
+      for (const { words, family, authors } of found)
+        expect(words.length > 0 || family || authors.length > 0).toBe(true);
     });
 
     test('never list the paper itself, and are the same each time', async () => {

@@ -2,10 +2,12 @@ import type { PaperView } from '../../shared/schemas.ts';
 import type { Database } from '../database.ts';
 import { cardsByNumber } from '../queries/papers.ts';
 
-/** A paper like another, with what they share: characteristic words, and the names of authors. */
+/** A paper like another, with what they share: characteristic words, the family, and the names of authors. */
 export interface SimilarPaper {
   paper: PaperView;
   words: readonly string[];
+  /** Both are of one family, which is rare enough to tell something. */
+  family: boolean;
   authors: readonly string[];
 }
 
@@ -56,6 +58,7 @@ export async function similarPapers(database: Database, number: number, count = 
         .filter(({ term }) => !term.includes(':'))
         .slice(0, SHARED_WORDS_SHOWN)
         .map(({ word }) => word),
+      family: both.some(({ term }) => term.startsWith('family:')),
       authors: both.filter(({ term }) => term.startsWith('person:')).map(({ word }) => word),
     };
   });

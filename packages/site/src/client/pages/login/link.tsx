@@ -12,9 +12,13 @@ export const headers = privateHeaders;
 export const meta = () => [{ title: 'Log in · Saccade' }, { name: 'robots', content: 'noindex' }];
 
 /** Changes nothing: mail programs open links before people do. */
-export function loader({ request }: { request: Request }) {
+export async function loader({ request }: { request: Request }) {
   const { searchParams } = new URL(request.url);
-  return { token: searchParams.get('token') ?? '', next: localPath(searchParams.get('next'), '/') };
+  return {
+    token: searchParams.get('token') ?? '',
+    next: localPath(searchParams.get('next'), '/'),
+    viewer: (await services().accounts.viewer(request))?.name,
+  };
 }
 
 export async function action({ request }: { request: Request }) {
@@ -33,11 +37,16 @@ export async function action({ request }: { request: Request }) {
 }
 
 export default function LoginLink() {
-  const { token, next } = useLoaderData<typeof loader>();
+  const { token, next, viewer } = useLoaderData<typeof loader>();
   const answer = useActionData<{ error?: string }>();
   return (
     <div className="page">
       <h1>Log in</h1>
+      {viewer && (
+        <p role="status">
+          You are logged in already, as {viewer}. <Link to={next}>Go on</Link>
+        </p>
+      )}
       {answer?.error ? (
         <p role="alert" className="refusal">
           {answer.error} <Link to={`/login?next=${encodeURIComponent(next)}`}>Ask for another one</Link>.

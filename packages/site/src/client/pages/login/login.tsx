@@ -50,6 +50,9 @@ export default function Login() {
         There are no passwords: you get a link by mail. An account is made at the first time. Reading needs
         none.
       </p>
+      {next !== '/' && (
+        <p>What you were about to do needs an account; after that you are back where you were.</p>
+      )}
       <Form method="post" className="stacked">
         <input type="hidden" name="next" value={next} />
         <label>
