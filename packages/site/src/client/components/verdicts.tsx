@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 import { adapterInWords } from '../../shared/machine.ts';
 import type { VerdictName, VerdictView } from '../../shared/schemas.ts';
 import { dateInWords } from './facts.tsx';
+import { Scroll } from './scroll.tsx';
 
 const marks: Record<VerdictName, { mark: string; tone: string }> = {
   holds: { mark: '●', tone: 'good' },
@@ -186,14 +187,4 @@ export interface OpenClaim {
   where: string;
   verdict: VerdictName;
   how: string;
-}
-
-/** A table wider than a telephone scrolls in its own box. */
-function Scroll({ label, children }: { label: string; children: ReactNode }) {
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section className="table-scroll" tabIndex={0} aria-label={label}>
-      {children}
-    </section>
-  );
 }

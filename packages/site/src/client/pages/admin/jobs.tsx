@@ -2,6 +2,7 @@ import { useLoaderData } from 'react-router';
 import { viewerOf } from '../../../server/act.ts';
 import { countSubscribers, editionsMailed } from '../../../server/queries/subscribers.ts';
 import { services } from '../../../server/services.ts';
+import { Scroll } from '../../components/scroll.tsx';
 import { Tabs } from './tabs.tsx';
 
 export const meta = () => [{ title: 'Jobs · Saccade' }];
@@ -37,32 +38,36 @@ export default function Jobs() {
       {editions.length === 0 ? (
         <p>No edition was mailed yet.</p>
       ) : (
-        <table>
-          <caption>
+        <>
+          <p className="quiet">
             Mails of the latest editions. Unconfirmed ones were handed to the mail server, which was not heard
             to answer; they are not sent again.
-          </caption>
-          <thead>
-            <tr>
-              <th scope="col">edition</th>
-              <th scope="col">sent</th>
-              <th scope="col">to send</th>
-              <th scope="col">unconfirmed</th>
-              <th scope="col">failed</th>
-            </tr>
-          </thead>
-          <tbody>
-            {editions.map(({ edition, sent, planned, unconfirmed, failed }) => (
-              <tr key={edition}>
-                <th scope="row">{edition}</th>
-                <td>{sent}</td>
-                <td>{planned}</td>
-                <td>{unconfirmed}</td>
-                <td>{failed}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          </p>
+          <Scroll label="Mails of the latest editions">
+            <table className="mails">
+              <thead>
+                <tr>
+                  <th scope="col">edition</th>
+                  <th scope="col">sent</th>
+                  <th scope="col">to send</th>
+                  <th scope="col">unconfirmed</th>
+                  <th scope="col">failed</th>
+                </tr>
+              </thead>
+              <tbody>
+                {editions.map(({ edition, sent, planned, unconfirmed, failed }) => (
+                  <tr key={edition}>
+                    <th scope="row">{edition}</th>
+                    <td>{sent}</td>
+                    <td>{planned}</td>
+                    <td>{unconfirmed}</td>
+                    <td>{failed}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </Scroll>
+        </>
       )}
     </div>
   );
