@@ -18,6 +18,8 @@ test.each([
   ['see \\url{https://example.org/~a}', 'see https://example.org/~a'],
   ['$d$-dimensional, $L_2$-norm', 'd-dimensional, L₂-norm'],
   ['plain words', 'plain words'],
+  [" two\n plain   words, isn't it? ", "two plain words, isn't it?"],
+  ["pages 3--5 of ``it''", 'pages 3–5 of "it"'],
   ['', ''],
 ])('%j reads %j', (latex, plain) => {
   expect(plainText(latex)).toBe(plain);
