@@ -1,6 +1,12 @@
 import { data, redirect } from 'react-router';
 import { answersTo } from '../../../server/queries/answers.ts';
-import { cardsByNumber, type FeedPage, feed, findPaper, PAGE_SIZE } from '../../../server/queries/papers.ts';
+import {
+  ANSWERS_SIZE,
+  cardsByNumber,
+  type FeedPage,
+  feed,
+  findPaper,
+} from '../../../server/queries/papers.ts';
 import { votedFor } from '../../../server/queries/votes.ts';
 import { parseQuestion } from '../../../server/search/parse.ts';
 import { MOST_ANSWERS } from '../../../server/search/search.ts';
@@ -57,10 +63,10 @@ export async function loadFeed(
     return { papers: [], more: false, total: 0, missing: jump.id };
   }
   const numbers = await answersTo(database, query);
-  const from = (page - 1) * PAGE_SIZE;
+  const from = (page - 1) * ANSWERS_SIZE;
   return {
-    papers: await cardsByNumber(database, numbers.slice(from, from + PAGE_SIZE)),
-    more: numbers.length > from + PAGE_SIZE,
+    papers: await cardsByNumber(database, numbers.slice(from, from + ANSWERS_SIZE)),
+    more: numbers.length > from + ANSWERS_SIZE,
     total: numbers.length === MOST_ANSWERS ? null : numbers.length,
   };
 }
