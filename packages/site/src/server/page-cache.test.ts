@@ -140,7 +140,7 @@ onEachEngine('kept pages', (open) => {
     const cache = pageCache({ database, pages });
     for (const request of [
       () => ask('/', { cookie: 'saccade=x' }),
-      () => ask(`/?q=${'x'.repeat(61)}`),
+      () => ask(`/?q=${'x'.repeat(121)}`),
       () => ask('/papers/a', {}, 'POST'),
       () => ask('/papers/gone'),
     ]) {
@@ -178,6 +178,8 @@ test.each([
   ['/', '/?'],
   ['/?page=2&family=local', '/?page=2&family=local'],
   ['/?q=linear+attention&page=2', '/?q=linear+attention&page=2'],
+  ['/?family='.concat('x'.repeat(61)), undefined],
+  ['/?constructor=x', undefined],
   ['/papers/fna', '/papers/fna?'],
   ['/papers/week/2026-W17', '/papers/week/2026-W17?'],
   ['/papers/fna?reported=x', undefined],

@@ -115,13 +115,20 @@ export function pageCache({ database, pages, refresh, now = Date.now }: PageCach
   };
 }
 
+/** What a page may be asked for, in how many letters, and still be kept. */
+const longest = new Map([
+  ['q', 120],
+  ['page', 60],
+  ['family', 60],
+  ['runs', 60],
+]);
+
 /** Under what a page is kept; undefined for what is rendered for one reader, and for long questions, which nobody asks twice. */
 export function keyOf(request: Request): string | undefined {
   if (request.method !== 'GET' || request.headers.has('cookie')) return undefined;
   const { pathname, searchParams } = new URL(request.url);
   if (!/^\/($|papers\/[^/.]+(\/[^/.]+)?$)/.test(pathname)) return undefined;
-  for (const [name, value] of searchParams)
-    if (!['q', 'page', 'family', 'runs'].includes(name) || value.length > 60) return undefined;
+  for (const [name, value] of searchParams) if (value.length > (longest.get(name) ?? -1)) return undefined;
   return `${pathname}?${searchParams}`;
 }
 
