@@ -105,7 +105,7 @@ onEachEngine('kept pages', (open) => {
     );
     const elsewhere = new Set(
       `audit comment_versions deliveries identities import_cursors import_plans import_turns library limits logins measurements migrations
-       notifications page_version reports saved_search_seen saved_searches search_postings search_terms sessions
+       notifications page_version reports saved_search_seen saved_searches search_postings search_size search_terms sessions
        site_facts subscribers votes worker_nonces workers`.split(/\s+/),
     );
     expect(rows.filter(({ name, raises }) => !raises && !elsewhere.has(name))).toEqual([]);
@@ -136,11 +136,11 @@ onEachEngine('kept pages', (open) => {
     expect((await cache(ask('/', { 'if-none-match': tag }))).status).toBe(200);
   });
 
-  test('who has a cookie, asks a question or sends a form is answered anew; so is what is no page', async () => {
+  test('who has a cookie, asks a long question or sends a form is answered anew; so is what is no page', async () => {
     const cache = pageCache({ database, pages });
     for (const request of [
       () => ask('/', { cookie: 'saccade=x' }),
-      () => ask('/?q=x'),
+      () => ask(`/?q=${'x'.repeat(121)}`),
       () => ask('/papers/a', {}, 'POST'),
       () => ask('/papers/gone'),
     ]) {
@@ -177,6 +177,9 @@ onEachEngine('kept pages', (open) => {
 test.each([
   ['/', '/?'],
   ['/?page=2&family=local', '/?page=2&family=local'],
+  ['/?q=linear+attention&page=2', '/?q=linear+attention&page=2'],
+  ['/?family='.concat('x'.repeat(61)), undefined],
+  ['/?constructor=x', undefined],
   ['/papers/fna', '/papers/fna?'],
   ['/papers/week/2026-W17', '/papers/week/2026-W17?'],
   ['/papers/fna?reported=x', undefined],

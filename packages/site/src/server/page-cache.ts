@@ -36,7 +36,7 @@ export interface PageCacheOptions {
 }
 
 /**
- * Keeps feeds and papers as rendered for readers without a cookie, as long as nothing that they show has changed. Every
+ * Keeps feeds, answers and papers as rendered for readers without a cookie, as long as nothing that they show has changed. Every
  * request asks the database for the number that rises with each such change (060-page-version.sql), so an answer holds
  * all that was committed before its request came, by this process or by another. Everything else is rendered each time.
  */
@@ -115,13 +115,20 @@ export function pageCache({ database, pages, refresh, now = Date.now }: PageCach
   };
 }
 
-/** Under what a page is kept; undefined for what is rendered for one reader, or for a question. */
+/** What a page may be asked for, in how many letters, and still be kept. */
+const longest = new Map([
+  ['q', 120],
+  ['page', 60],
+  ['family', 60],
+  ['runs', 60],
+]);
+
+/** Under what a page is kept; undefined for what is rendered for one reader, and for long questions, which nobody asks twice. */
 export function keyOf(request: Request): string | undefined {
   if (request.method !== 'GET' || request.headers.has('cookie')) return undefined;
   const { pathname, searchParams } = new URL(request.url);
   if (!/^\/($|papers\/[^/.]+(\/[^/.]+)?$)/.test(pathname)) return undefined;
-  for (const [name, value] of searchParams)
-    if (!['page', 'family', 'runs'].includes(name) || value.length > 60) return undefined;
+  for (const [name, value] of searchParams) if (value.length > (longest.get(name) ?? -1)) return undefined;
   return `${pathname}?${searchParams}`;
 }
 

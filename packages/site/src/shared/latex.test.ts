@@ -19,6 +19,8 @@ test.each([
   ['$d$-dimensional, $L_2$-norm', 'd-dimensional, L₂-norm'],
   ['$\\|x\\|_2$ of {\\em all} $K^\\top$', '‖x‖_2 of all K^⊤'],
   ['plain words', 'plain words'],
+  [" two\n plain   words, isn't it? ", "two plain words, isn't it?"],
+  ["pages 3--5 of ``it''", 'pages 3–5 of "it"'],
   ['', ''],
 ])('%j reads %j', (latex, plain) => {
   expect(plainText(latex)).toBe(plain);

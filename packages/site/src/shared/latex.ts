@@ -22,6 +22,8 @@ const subscripts = '₀₁₂₃₄₅₆₇₈₉';
  * is a sign for it, and its dollars, braces and commands go. Line breaks become spaces.
  */
 export function plainText(latex: string): string {
+  // most texts have nothing to replace, and a page has fifty of them
+  if (!/[\\$^_{}~]|--|``|''/.test(latex)) return latex.replace(/\s+/g, ' ').trim();
   return latex
     .replace(/\s+/g, ' ')
     .replace(

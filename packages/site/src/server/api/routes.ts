@@ -1,6 +1,7 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { parseArxivId } from '../../shared/arxiv-id.ts';
 import { slugSchema, verdictSchema } from '../../shared/schemas.ts';
+import { IMPORTER } from '../accounts/reserved-names.ts';
 import { detailedFeed, editions, findPaper, papersBefore, papersByNumber } from '../queries/papers.ts';
 import { parseQuestion } from '../search/parse.ts';
 import { searchPapers } from '../search/search.ts';
@@ -14,7 +15,7 @@ import {
   refusalSchema,
   searchQuery,
 } from './schemas.ts';
-import { IMPORTER, itemOf, paperOf } from './views.ts';
+import { itemOf, paperOf } from './views.ts';
 
 const json = <S extends z.ZodType>(schema: S, description: string) => ({
   content: { 'application/json': { schema } },

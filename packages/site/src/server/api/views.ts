@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { z } from '@hono/zod-openapi';
 import { thumbnails } from '@saccade/papers/thumbnails';
 import type { PaperDetail, VerdictName } from '../../shared/schemas.ts';
+import { IMPORTER } from '../accounts/reserved-names.ts';
 import type { dailyItemSchema, paperSchema, userSchema } from './schemas.ts';
 
 type Counts = ReadonlyMap<string, Partial<Record<VerdictName, number>>>;
@@ -9,9 +10,6 @@ type Counts = ReadonlyMap<string, Partial<Record<VerdictName, number>>>;
 /** Ids in the form of Hugging Face's, 24 hexadecimal digits, that stay the same for the same thing. */
 const idOf = (...parts: readonly (string | number)[]) =>
   createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 24);
-
-/** Whose name stands for papers that came from lists: a client of that API expects somebody all the same. */
-export const IMPORTER = 'saccade';
 
 const submitterOf = (name: string | null, origin: string): z.infer<typeof userSchema> => ({
   _id: idOf('user', name ?? IMPORTER),

@@ -236,6 +236,24 @@ onEachEngine('discussion', (open) => {
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   });
 
+  test('a name that stands for the site is refused, however it is written', async () => {
+    for (const name of [
+      'saccade',
+      'Saccade',
+      'SACC-ADE',
+      'saccade-team',
+      'admin',
+      'Moderator',
+      'sup-port',
+      'arxiv',
+    ])
+      await expect(rename(database, ada, name), name).rejects.toMatchObject({
+        status: 409,
+        message: `The name ${name} stands for the site itself; choose one of your own.`,
+      });
+    for (const name of ['sac', 'administrata', 'Ada']) await rename(database, ada, name);
+  });
+
   test('a deleted account leaves its address in no table, and the answers to it', async () => {
     const id = await say(ada, 'mine');
     await say(bob, 'answer', id);

@@ -6,6 +6,8 @@ import type { Database, Queries } from '../database.ts';
 
 /** Papers of one page of a feed. */
 export const PAGE_SIZE = 50;
+/** Papers of one page of answers: the best come first, and who asks waits for all of the page. */
+export const ANSWERS_SIZE = 20;
 /** Letters of an abstract on a card; a little more is read, since LaTeX shrinks. */
 const EXCERPT = 420;
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Role, Viewer } from '../accounts/accounts.ts';
 import { provisionalName } from '../accounts/provisional-name.ts';
+import { isReserved } from '../accounts/reserved-names.ts';
 import type { Database, Queries } from '../database.ts';
 import { Refused } from '../refused.ts';
 import { lockPaper, recount, touchedBy } from './counts.ts';
@@ -45,9 +46,11 @@ export async function profileOf(database: Queries, name: string): Promise<Profil
 
 /**
  * Gives an account the name that others see.
- * @throws Refused where another account has it
+ * @throws Refused where another account has it, or where it stands for the site itself
  */
 export async function rename(database: Queries, viewer: Viewer, name: string): Promise<void> {
+  if (isReserved(name))
+    throw new Refused(409, `The name ${name} stands for the site itself; choose one of your own.`);
   const taken = await database.query('SELECT 1 FROM users WHERE lower(name) = lower($1) AND id <> $2', [
     name,
     viewer.id,

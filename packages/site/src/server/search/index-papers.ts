@@ -67,8 +67,8 @@ async function indexBatch(
   const spelt = new Map<string, string>();
   const entries = batch.map(({ paper, digest }) => entryOf(paper, digest, spelt));
   const numbers = entries.map(({ number }) => number);
-  const before = await database.query<{ paper: number; terms: number[] }>(
-    'SELECT paper, terms FROM search_papers WHERE paper = ANY($1::int[])',
+  const before = await database.query<{ paper: number; length: number; terms: number[] }>(
+    'SELECT paper, length, terms FROM search_papers WHERE paper = ANY($1::int[])',
     [numbers],
   );
   for (const { paper, terms } of before) {
@@ -116,6 +116,12 @@ async function indexBatch(
        ON CONFLICT (paper) DO UPDATE SET digest = $2, length = $3, words = $4, terms = $5`,
       [number, digest, length, words, JSON.stringify([...counts.keys()].map((term) => ids.get(term)))],
     );
+  const words = (papers: readonly { length: number }[]) =>
+    papers.reduce((sum, { length }) => sum + length, 0);
+  await database.query('UPDATE search_size SET papers = papers + $1, length = length + $2', [
+    entries.length - before.length,
+    words(entries) - words(before),
+  ]);
 }
 
 function entryOf(paper: Searchable, digest: string, spelt: Map<string, string>): Entry {

@@ -67,7 +67,7 @@ export async function similarPapers(database: Database, number: number, count = 
 /** Words of a paper that others have too, the most telling first. */
 async function tellingTerms(database: Database, number: number): Promise<Term[]> {
   const terms = await database.query<Term>(
-    `WITH everything AS (SELECT greatest(count(*), 1)::float8 AS papers FROM search_papers)
+    `WITH everything AS (SELECT greatest(papers, 1)::float8 AS papers FROM search_size)
      SELECT terms.id, terms.term, terms.word, terms.papers,
        (1 + ln(postings.count)) * CASE WHEN terms.term LIKE 'person:%' THEN ${AUTHOR_WEIGHT} ELSE 1 END * ln(1 + (everything.papers - terms.papers + 0.5) / (terms.papers + 0.5)) ^ 2 AS weight
      FROM search_papers AS here

@@ -1,12 +1,12 @@
 import { data, redirect } from 'react-router';
 import { answersTo } from '../../../server/queries/answers.ts';
 import {
+  ANSWERS_SIZE,
   cardsByNumber,
   countPapers,
   type FeedPage,
   feed,
   findPaper,
-  PAGE_SIZE,
 } from '../../../server/queries/papers.ts';
 import { votedFor } from '../../../server/queries/votes.ts';
 import { parseQuestion } from '../../../server/search/parse.ts';
@@ -77,10 +77,10 @@ export async function loadFeed(query: FeedQuery): Promise<LoadedFeed> {
     return { papers: [], more: false, total: 0, cut: false, missing: jump.id };
   }
   const numbers = await answersTo(database, query);
-  const from = (page - 1) * PAGE_SIZE;
+  const from = (page - 1) * ANSWERS_SIZE;
   return {
-    papers: await cardsByNumber(database, numbers.slice(from, from + PAGE_SIZE)),
-    more: numbers.length > from + PAGE_SIZE,
+    papers: await cardsByNumber(database, numbers.slice(from, from + ANSWERS_SIZE)),
+    more: numbers.length > from + ANSWERS_SIZE,
     total: numbers.length,
     cut: numbers.length === MOST_ANSWERS,
   };
