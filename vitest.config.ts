@@ -34,8 +34,9 @@ export default defineConfig({
           // One process with one device: Dawn starts once, and a software adapter uses every core by itself.
           fileParallelism: false,
           isolate: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // `npm test` runs these beside the others, on what those leave of the processor
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {

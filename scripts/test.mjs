@@ -1,7 +1,9 @@
 // `npm test`: everything, in one word. Plain JavaScript for any Node from 18 on.
 // All stages run even when one fails; the last line counts, the exit code tells.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { childEnvironment, install, pinnedNode, root } from './install.mjs';
@@ -43,19 +45,55 @@ function expectSuccess(result, what) {
     throw new Error(`${what} ended with ${result.signal ?? `exit code ${result.status}`}`);
 }
 
-/** Runs one of vitest's projects and adds its counts; a file that cannot be loaded counts as one failure. */
-function vitest(project, environment) {
-  const report = join(reports, `${project}.json`);
-  rmSync(report, { force: true });
-  const args = [
+const reportOf = (project) => join(reports, `${project}.json`);
+
+function vitestArgs(project) {
+  rmSync(reportOf(project), { force: true });
+  return [
     'run',
     '--project',
     project,
     '--reporter=default',
     '--reporter=json',
-    `--outputFile.json=${report}`,
+    `--outputFile.json=${reportOf(project)}`,
   ];
-  const result = run('node_modules/vitest/vitest.mjs', args, environment);
+}
+
+/** Runs one of vitest's projects. */
+function vitest(project, environment) {
+  count(project, run('node_modules/vitest/vitest.mjs', vitestArgs(project), environment));
+}
+
+/**
+ * Starts a project that asks for little but time beside the stages that come: it takes what those leave of the processor, which
+ * they do whenever they wait for a page, a server or a clock.
+ * @returns waits for its end, tells what it printed, and counts
+ */
+function vitestBeside(project, environment) {
+  const log = join(reports, `${project}.log`);
+  const output = openSync(log, 'w');
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  const child = spawn(pinnedNode(), [vitest, ...vitestArgs(project)], {
+    cwd: root,
+    env: environment,
+    stdio: ['ignore', output, output],
+  });
+  const ended = once(child, 'close').then(([status, signal]) => ({ status, signal }));
+  ended.catch(() => {}); // told of by the stage that waits for it
+  // at once: stages that come hold this process until they are over
+  if (child.pid) setPriority(child.pid, 5);
+  process.once('exit', () => child.kill());
+  return async () => {
+    const result = await ended;
+    closeSync(output);
+    process.stdout.write(readFileSync(log, 'utf8'));
+    count(project, result);
+  };
+}
+
+/** Adds a project's counts; a file that cannot be loaded counts as one failure. */
+function count(project, result) {
+  const report = reportOf(project);
   if (existsSync(report)) {
     const told = JSON.parse(readFileSync(report, 'utf8'));
     counts.passed += told.numPassedTests;
@@ -104,6 +142,7 @@ await stage('machine', async () => {
     console.log(`PostgreSQL: its tests are skipped: ${error.message}.`);
   }
 });
+const kernelTests = vitestBeside('gpu', environment);
 await stage('types', () =>
   expectSuccess(
     run('node_modules/typescript/bin/tsc', ['--noEmit', '-p', 'tsconfig.json'], environment),
@@ -114,8 +153,8 @@ await stage('lint and format', () =>
   expectSuccess(run('node_modules/@biomejs/biome/bin/biome', ['check', '.'], environment), 'biome'),
 );
 await stage('unit tests', () => vitest('unit', environment));
-await stage('kernel tests', () => vitest('gpu', environment));
 await stage('browser tests', () => vitest('page', environment));
+await stage('kernel tests', kernelTests);
 await postgres?.stop();
 
 console.log(
