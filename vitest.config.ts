@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { offerSoftwareDriver } from './packages/cli/bin/software-adapter.mjs';
 import { findChromium } from './scripts/system.mjs';
@@ -21,6 +22,8 @@ export default defineConfig({
           include: matching('test.ts'),
           exclude: [...never, '**/*.gpu.test.ts', '**/*.page.test.ts'],
           pool: 'forks',
+          // of two cores vitest would use one: many of these wait for clocks, servers and databases
+          maxWorkers: Math.max(2, availableParallelism() - 1),
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
