@@ -35,8 +35,8 @@ const arxiv = (number: string) => `${today().slice(2, 4)}${today().slice(5, 7)}.
 
 describe('a reader who knows a paper', () => {
   test('puts it forward, with its facts typed in where arXiv cannot be asked; is told of refusal and listing', async () => {
-    grant('root@example.org', 'admin');
-    const [root, ada] = [await as('root@example.org', 'root'), await as('ada@example.org', 'ada')];
+    grant('ruth@example.org', 'admin');
+    const [root, ada] = [await as('ruth@example.org', 'ruth'), await as('ada@example.org', 'ada')];
     await ada.page.goto(`${tested.site.address}/submit`);
     await hydrated(ada.page);
     const id = ada.page.getByLabel('arXiv id or address');
@@ -115,8 +115,8 @@ describe('a reader who knows a paper', () => {
 
 describe('machines', () => {
   test('are registered, measure what a curator queues from the ledger, and stand in it by name', async () => {
-    grant('root@example.org', 'admin');
-    const root = await as('root@example.org', 'root');
+    grant('ruth@example.org', 'admin');
+    const root = await as('ruth@example.org', 'ruth');
     const { page } = root;
     const machine = workerKey();
     await page.goto(`${tested.site.address}/admin/machines`);
@@ -200,8 +200,8 @@ describe('machines', () => {
 
 describe('imports', () => {
   test('are planned, run now, paused and removed by an admin', async () => {
-    grant('root@example.org', 'admin');
-    const { page, context } = await as('root@example.org', 'root');
+    grant('ruth@example.org', 'admin');
+    const { page, context } = await as('ruth@example.org', 'ruth');
     await page.goto(`${tested.site.address}/admin/imports`);
     await hydrated(page);
     await page.getByLabel(/^Which/).fill('cs LG!');

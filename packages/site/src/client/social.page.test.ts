@@ -223,8 +223,8 @@ describe('scripts in comments', () => {
 
 describe('a curator', () => {
   test('is made by the command while the site serves; decides reports, claims and accounts, and all of it is audited', async () => {
-    grant('root@example.org', 'admin');
-    const [root, eve] = [await as('root@example.org', 'root'), await as('eve@example.org', 'eve')];
+    grant('ruth@example.org', 'admin');
+    const [root, eve] = [await as('ruth@example.org', 'ruth'), await as('eve@example.org', 'eve')];
     await eve.page.goto(`${tested.site.address}/papers/kernelized-rpe`);
     await hydrated(eve.page);
     await eve.page.getByLabel('Your comment').fill('Buy my course');
